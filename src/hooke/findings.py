@@ -1,0 +1,73 @@
+"""A claim about a model, with its value, its interval, its control and where it came from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One claim with everything a sceptic needs to doubt it."""
+
+    claim: str
+    """What is said, in one sentence."""
+    value: float
+    """The measured number."""
+    interval: Interval
+    """95 % interval of the value."""
+    n: int
+    """How many independent units were measured."""
+    control: float | None = None
+    """The same number for the control."""
+    control_interval: Interval | None = None
+    """95 % interval of the control."""
+    control_name: str = ""
+    """What the control is, e.g. 'random direction of the same norm'."""
+    unit: str = ""
+    """Unit of the value, empty for a ratio or count."""
+    method: str = ""
+    """How it was measured."""
+    seed: int | None = None
+    """Seed of everything random in it."""
+    artefacts: dict[str, Any] = field(default_factory=dict)
+    """Hashes of what was measured."""
+
+    def __str__(self) -> str:
+        text = f"{self.claim}: {_number(self.value)}{self.unit} {_interval(self.interval)}, n = {self.n}"
+        if self.control is not None:
+            text += f"; {self.control_name or 'control'}: {_number(self.control)}{self.unit}"
+            text += f" {_interval(self.control_interval)}" if self.control_interval else ""
+        return text
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _interval(interval: Interval) -> str:
+    return f"[{_number(interval[0])}, {_number(interval[1])}]"
+
+
+def bootstrap_interval(
+    values: Sequence[float] | Float[ndarray, " n"],
+    *,
+    generator: np.random.Generator,
+    statistic: Callable[[ndarray], ndarray] = lambda samples: samples.mean(axis=-1),
+    n_resamples: int = 1000,
+) -> Interval:
+    """The 95 % percentile bootstrap interval of a statistic over independent units (Efron 1979).
+
+    `statistic` maps [resamples, n] to [resamples].
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if len(array) == 0:
+        return (float("nan"), float("nan"))
+    samples = array[generator.integers(0, len(array), size=(n_resamples, len(array)))]
+    low, high = np.percentile(statistic(samples), [2.5, 97.5])
+    return (float(low), float(high))
