@@ -1,0 +1,229 @@
+"""One type for every dictionary: the sites it reads and writes, encode, decode."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from hooke.dictionaries import sparse
+from hooke.dictionaries.activation_functions import jumprelu, relu, topk
+from hooke.dictionaries.sparse import SparseActs
+from hooke.errors import BadConfig, ShapeMismatch
+from hooke.sites import Site, parse_site
+
+Kind = Literal["relu", "topk", "batchtopk", "jumprelu", "matryoshka"]
+Activation = Literal["relu", "topk", "jumprelu"]
+
+# What each kind does to a pre-activation once it is trained. Kinds that chose over a whole batch while
+# training have one threshold afterwards, so that a token's features do not depend on its neighbours.
+ACTIVATION: dict[Kind, Activation] = {
+    "relu": "relu",
+    "topk": "topk",
+    "batchtopk": "jumprelu",
+    "jumprelu": "jumprelu",
+    "matryoshka": "jumprelu",
+}
+
+# Pre-activations of about 16 MB are made at a time; all of them at once would be gigabytes on a long text.
+_CHUNK_ELEMENTS = 2**22
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DictionaryConfig:
+    """What a dictionary is, apart from its weights.
+
+    Raises:
+        BadConfig: the values do not go together.
+    """
+
+    name: str
+    """Name that feature addresses carry."""
+    model: str
+    """Name of the model that it belongs to."""
+    kind: Kind
+    """How it was trained; this also says which activation function it has."""
+    reads: tuple[str, ...]
+    """Sites whose activations it encodes."""
+    writes: tuple[str, ...]
+    """Sites whose activations it reconstructs."""
+    n_features: int
+    """Number of features."""
+    d_in: int
+    """Width of what it reads."""
+    d_out: int
+    """Width of what it writes."""
+    k: int | None = None
+    """Active features per token: exact for topk, the training mean for batchtopk and matryoshka."""
+    groups: tuple[int, ...] = ()
+    """Matryoshka only: how many leading features each nested dictionary has, ascending; the last is all of them."""
+    folded: tuple[str, ...] = ()
+    """What was folded into the weights, e.g. 'input_scale=0.031': activations are in the units before it."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise BadConfig(f"No kind of dictionary '{self.kind}'.", "", f"Kinds: {', '.join(get_args(Kind))}.")
+        if min(self.n_features, self.d_in, self.d_out) < 1 or not self.reads or not self.writes:
+            raise BadConfig(
+                f"Dictionary '{self.name}' has no features, no width or no sites.",
+                f"n_features={self.n_features}, d_in={self.d_in}, d_out={self.d_out}.",
+                "Give each of them.",
+            )
+        if self.kind == "topk" and self.k is None or self.k is not None and not 1 <= self.k <= self.n_features:
+            raise BadConfig(
+                f"Dictionary '{self.name}' of kind {self.kind} cannot have k = {self.k}.",
+                f"It has {self.n_features} features.",
+                "Give a k from 1 to the number of features.",
+            )
+        if self.kind == "matryoshka" and (
+            not self.groups or list(self.groups) != sorted(set(self.groups)) or self.groups[-1] != self.n_features
+        ):
+            raise BadConfig(
+                f"Matryoshka dictionary '{self.name}' cannot have groups {self.groups}.",
+                f"It has {self.n_features} features.",
+                "Give ascending prefix widths that end at the number of features.",
+            )
+
+    @property
+    def activation(self) -> Activation:
+        """The activation function that `encode` applies."""
+        return ACTIVATION[self.kind]
+
+
+class Dictionary(nn.Module):
+    """An overcomplete basis at one or more sites.
+
+        acts  = activation(x · W_enc + b_enc)
+        x_hat = acts · W_dec + b_dec
+
+    Scalings and biases that training put on the input are folded into these weights. What is read is cast to
+    the weights' dtype and what is written is in it.
+
+    Raises:
+        ShapeMismatch: a weight does not have the shape that the config says.
+    """
+
+    def __init__(
+        self,
+        config: DictionaryConfig,
+        *,
+        W_enc: Float[Tensor, "d_in feature"],
+        b_enc: Float[Tensor, " feature"],
+        W_dec: Float[Tensor, "feature d_out"],
+        b_dec: Float[Tensor, " d_out"],
+        threshold: Float[Tensor, " feature"] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.reads: tuple[Site, ...] = tuple(parse_site(site) for site in config.reads)
+        self.writes: tuple[Site, ...] = tuple(parse_site(site) for site in config.writes)
+        given = {"W_enc": W_enc, "b_enc": b_enc, "W_dec": W_dec, "b_dec": b_dec}
+        given |= {"threshold": threshold} if threshold is not None else {}
+        _require_shapes(config, given)
+        self.W_enc = nn.Parameter(W_enc, requires_grad=False)
+        self.b_enc = nn.Parameter(b_enc, requires_grad=False)
+        self.W_dec = nn.Parameter(W_dec, requires_grad=False)
+        self.b_dec = nn.Parameter(b_dec, requires_grad=False)
+        self.threshold = None if threshold is None else nn.Parameter(threshold, requires_grad=False)
+
+    @property
+    def name(self) -> str:
+        """Name that feature addresses carry."""
+        return self.config.name
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return self.config.n_features
+
+    def pre_activations(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch feature"]:
+        """x · W_enc + b_enc, of every feature."""
+        return x.to(self.W_enc.dtype) @ self.W_enc + self.b_enc
+
+    def encode(self, x: Float[Tensor, "*batch d_in"]) -> SparseActs:
+        """The active features of each token, largest first."""
+        rows = x.reshape(-1, x.shape[-1])
+        size = max(1, _CHUNK_ELEMENTS // self.n_features)
+        acts = sparse.concatenate([self._activate(self.pre_activations(chunk)) for chunk in rows.split(size)])
+        width = acts.values.shape[-1]
+        shape = (*x.shape[:-1], width)
+        return SparseActs(acts.values.reshape(shape), acts.indices.reshape(shape), self.n_features)
+
+    def decode(self, acts: SparseActs) -> Float[Tensor, "*batch d_out"]:
+        """acts · W_dec + b_dec, through the active rows only."""
+        return sparse.decode(acts, self.W_dec) + self.b_dec
+
+    def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
+        """The reconstruction of x."""
+        return self.decode(self.encode(x))
+
+    def encode_feature(self, x: Float[Tensor, "*batch d_in"], index: int) -> Float[Tensor, "*batch"]:
+        """One feature's activation. Cheap unless the features compete (topk): then all are encoded."""
+        if self.config.activation == "topk":
+            acts = self.encode(x)
+            return torch.where(acts.indices == index, acts.values, 0).sum(-1)
+        pre = x.to(self.W_enc.dtype) @ self.W_enc[:, index] + self.b_enc[index]
+        return relu(pre) if self.threshold is None else jumprelu(pre, self.threshold[index])
+
+    def decoder_rows(self, indices: Int[Tensor, " n"]) -> Float[Tensor, "n d_out"]:
+        """What each of these features writes per unit of activation."""
+        return self.W_dec[indices]
+
+    def _activate(self, pre: Float[Tensor, "token feature"]) -> SparseActs:
+        if self.config.activation == "topk":
+            assert self.config.k is not None
+            return topk(pre, self.config.k)
+        return sparse.sparsify(relu(pre) if self.threshold is None else jumprelu(pre, self.threshold))
+
+
+def weight_shapes(config: DictionaryConfig) -> dict[str, tuple[int, ...]]:
+    """The tensors that a dictionary of this config has, with their shapes."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "W_enc": (config.d_in, config.n_features),
+        "b_enc": (config.n_features,),
+        "W_dec": (config.n_features, config.d_out),
+        "b_dec": (config.d_out,),
+    }
+    if config.activation == "jumprelu":
+        shapes["threshold"] = (config.n_features,)
+    return shapes
+
+
+def _require_shapes(config: DictionaryConfig, given: dict[str, Tensor]) -> None:
+    expected = weight_shapes(config)
+    found = {name: tuple(tensor.shape) for name, tensor in given.items()}
+    if found != expected:
+        raise ShapeMismatch(
+            f"The weights do not make the dictionary '{config.name}'.",
+            f"Expected {expected}, found {found}.",
+            "Check the config against the weights.",
+        )
+
+
+class HasWidths(Protocol):
+    """What `check_fits` asks of a model."""
+
+    @property
+    def name(self) -> str: ...
+    def width(self, site: Site) -> int: ...
+
+
+def check_fits(dictionary: Dictionary, model: HasWidths) -> None:
+    """Refuse a dictionary whose widths are not those of its sites in this model.
+
+    Raises:
+        ShapeMismatch: a width differs.
+        UnknownSite: the model has no such site.
+    """
+    for sites, width, verb in (
+        (dictionary.reads, dictionary.config.d_in, "reads"),
+        (dictionary.writes, dictionary.config.d_out, "writes"),
+    ):
+        found = sum(model.width(site) for site in sites)
+        if found != width:
+            raise ShapeMismatch(
+                f"Dictionary '{dictionary.name}' does not fit the model '{model.name}'.",
+                f"It {verb} {width} numbers at {', '.join(map(str, sites))}; the model has {found} there.",
+                f"It was made for '{dictionary.config.model}': load that model, or another dictionary.",
+            )

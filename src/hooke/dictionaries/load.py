@@ -1,0 +1,83 @@
+"""A dictionary from wherever it is: a folder, the lab, or the starters that come with hooke."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from hooke.dictionaries.dictionary import Dictionary
+from hooke.dictionaries.formats import native
+from hooke.errors import BadArtefact, UnknownName, did_you_mean
+from hooke.lab import Lab, open_lab
+
+STARTERS = Path(__file__).parent.parent / "starter"
+DEFAULT_STARTER = "smollm2-res"
+
+# Format name -> (whether a folder's files are of it, its loader). The first that recognises the folder reads it.
+FORMATS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Dictionary]]] = {
+    "native": (native.is_native, native.load_native),
+}
+
+_PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
+
+
+def load_dictionary(
+    ref: str | Path,
+    *,
+    lab: Lab | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Dictionary:
+    """The dictionary in a folder, of a name in the lab, or of a starter's name ('starter' is the default one).
+
+    Raises:
+        UnknownName: there is none.
+        BadArtefact: its files are truncated, hostile or of no known format.
+    """
+    folder = find_dictionary(ref, lab=lab)
+    for recognises, load in FORMATS.values():
+        if recognises(folder):
+            return load(folder).to(device=device, dtype=dtype)
+    raise _unrecognised(folder)
+
+
+def find_dictionary(ref: str | Path, *, lab: Lab | None = None) -> Path:
+    """The folder of a dictionary; the lab's names go before the starters'.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    path = Path(ref).expanduser()
+    if isinstance(ref, Path) or path.is_absolute() or len(path.parts) > 1 or path.exists():
+        return path
+    lab = lab or open_lab()
+    starters = sorted(folder.name for folder in STARTERS.iterdir()) if STARTERS.is_dir() else []
+    if ref in lab.names("dictionaries"):
+        return lab.path("dictionaries", ref)
+    name = DEFAULT_STARTER if ref == "starter" else ref
+    if name in starters:
+        return STARTERS / name
+    names = [*lab.names("dictionaries"), *starters]
+    raise UnknownName(
+        f"No dictionary '{ref}' in the lab {lab.root}, nor among the starters.",
+        did_you_mean(name, names) or (f"There are: {', '.join(names[:12])}." if names else "There are none yet."),
+        "Check the name, give a folder, or train one first.",
+    )
+
+
+def _unrecognised(folder: Path) -> UnknownName | BadArtefact:
+    if not folder.exists():
+        return UnknownName(f"No dictionary at '{folder}'.", "Nothing is there.", "Check the path.")
+    files = [folder] if folder.is_file() else sorted(folder.iterdir())
+    pickles = [file.name for file in files if file.suffix in _PICKLES]
+    if pickles:
+        return BadArtefact(
+            f"'{folder}' was not opened.",
+            f"{', '.join(pickles[:4])} is a pickle, which can run code when it is loaded.",
+            "Ask its author for safetensors.",
+        )
+    return BadArtefact(
+        f"'{folder}' holds no dictionary of a format that hooke reads.",
+        f"It holds: {', '.join(file.name for file in files[:8]) or 'nothing'}." if folder.is_dir() else "It is a file.",
+        f"Give the folder of a dictionary; formats: {', '.join(FORMATS)}.",
+    )
