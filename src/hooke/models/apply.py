@@ -1,0 +1,151 @@
+"""Edits bound to a model: from plain data to functions on the site's tensor."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from hooke.dictionaries import Dictionary, load_dictionary
+from hooke.errors import BadConfig, ShapeMismatch, UnknownName
+from hooke.models.edits import Ablate, Add, Clamp, Edit, Patch, Project, Scale, Splice, dictionaries_of
+from hooke.models.hooks import CompiledEdit, Moment
+from hooke.sites import Site, parse_feature, parse_site
+
+if TYPE_CHECKING:
+    from hooke.models.model import Model
+
+
+def compile_edits(
+    model: "Model", edits: Sequence[Edit], dictionaries: Iterable[Dictionary] = ()
+) -> dict[Site, list[CompiledEdit]]:
+    """The edits by site, in the order given.
+
+    Dictionaries that edits name are taken from `dictionaries`, else from the lab.
+
+    Raises:
+        UnknownSite, UnsupportedModel: an edit's site is not on this model.
+        UnknownName: an edit's dictionary or feature is not there.
+        ShapeMismatch: a vector, value or dictionary does not fit its site.
+    """
+    known = {dictionary.name: dictionary for dictionary in dictionaries}
+    for name in dictionaries_of(edits) - set(known):
+        known[name] = load_dictionary(name, lab=model.lab, device=str(model.device))
+    compiled: dict[Site, list[CompiledEdit]] = {}
+    for edit in edits:
+        one = _compile(model, edit, known)
+        model.require(one.site)
+        compiled.setdefault(one.site, []).append(one)
+    return compiled
+
+
+def _compile(model: "Model", edit: Edit, known: dict[str, Dictionary]) -> CompiledEdit:
+    match edit:
+        case Add():
+            site, step = parse_site(edit.site), _row(model, edit.site, edit.vector, known) * edit.scale
+            return _bind(edit, site, lambda value, *_: value + step.to(value))
+        case Project():
+            site, row = parse_site(edit.site), _row(model, edit.site, edit.direction, known)
+            unit = row / row.norm().clamp_min(1e-12)
+            return _bind(edit, site, lambda value, *_: value - (value @ unit.to(value))[..., None] * unit.to(value))
+        case Clamp():
+            return _feature_edit(model, edit, edit.feature, known, lambda now: edit.value - now)
+        case Scale():
+            return _feature_edit(model, edit, edit.feature, known, lambda now: (edit.factor - 1) * now)
+        case Ablate():
+            return _feature_edit(model, edit, edit.feature, known, lambda now: -now)
+        case Patch():
+            return _bind(edit, parse_site(edit.site), _patch(edit))
+        case Splice():
+            dictionary = known[edit.dictionary]
+            return _bind(edit, _only_site(model, dictionary), lambda value, *_: dictionary(value.float()))
+    raise BadConfig(f"No way to apply a {type(edit).__name__}.", "", "Use one of the edits in hooke.models.edits.")
+
+
+def _bind(edit: Edit, site: Site, apply) -> CompiledEdit:  # noqa: ANN001
+    return CompiledEdit(site, apply, edit.positions, edit.when)
+
+
+def _row(model: "Model", site: str, vector: Tensor | str, known: dict[str, Dictionary]) -> Tensor:
+    if isinstance(vector, str):
+        dictionary, index = _feature(vector, known)
+        vector = dictionary.decoder_rows(torch.tensor([index], device=dictionary.W_dec.device))[0]
+    width = model.width(parse_site(site))
+    if vector.shape[-1] != width:
+        raise ShapeMismatch(f"The vector does not fit '{site}'.", f"It has {vector.shape[-1]} entries, the site {width}.", "")
+    return vector.detach().to(model.device)
+
+
+def _feature(text: str, known: dict[str, Dictionary]) -> tuple[Dictionary, int]:
+    name = parse_feature(text)
+    dictionary = known[name.dictionary or ""]
+    if name.index >= dictionary.n_features:
+        raise UnknownName(
+            f"No feature '{text}'.", f"'{dictionary.name}' has features 0-{dictionary.n_features - 1}.", "Choose one of them."
+        )
+    if name.site not in dictionary.reads:
+        raise UnknownName(
+            f"No feature '{text}'.", f"'{dictionary.name}' reads {', '.join(map(str, dictionary.reads))}.", "Use that site."
+        )
+    return dictionary, name.index
+
+
+def _only_site(model: "Model", dictionary: Dictionary) -> Site:
+    if len(dictionary.reads) != 1 or dictionary.reads != dictionary.writes:
+        raise BadConfig(
+            f"Edits through '{dictionary.name}' are not possible.",
+            f"It reads {', '.join(map(str, dictionary.reads))} and writes {', '.join(map(str, dictionary.writes))}.",
+            "Only dictionaries that write where they read can be edited through.",
+        )
+    (site,) = dictionary.reads
+    if dictionary.W_dec.shape[-1] != model.width(site):
+        raise ShapeMismatch(
+            f"'{dictionary.name}' does not fit '{site}' of {model.name}.",
+            f"It has rows of {dictionary.W_dec.shape[-1]}, the site {model.width(site)}.",
+            "It belongs to another model.",
+        )
+    return site
+
+
+def _feature_edit(model: "Model", edit: Edit, text: str, known: dict[str, Dictionary], change) -> CompiledEdit:  # noqa: ANN001
+    dictionary, index = _feature(text, known)
+    site = _only_site(model, dictionary)
+    row = dictionary.decoder_rows(torch.tensor([index], device=dictionary.W_dec.device))[0].detach()
+
+    def apply(value: Tensor, _: CompiledEdit, __: Moment) -> Tensor:
+        now = dictionary.encode_feature(value.float(), index)
+        return value + (change(now)[..., None] * row).to(value.dtype)
+
+    return _bind(edit, site, apply)
+
+
+def _patch(edit: Patch):  # noqa: ANN202
+    def apply(value: Tensor, _: CompiledEdit, moment: Moment) -> Tensor:
+        patch = edit.value.to(value)
+        patch = patch[None] if patch.ndim == value.ndim - 1 else patch
+        if patch.ndim != value.ndim or patch.shape[0] not in (1, len(value)) or patch.shape[2:] != value.shape[2:]:
+            raise _misfit(edit, value)
+        patch = patch.expand(len(value), *patch.shape[1:])
+        if edit.positions is None:
+            if patch.shape[1] != value.shape[1]:
+                raise _misfit(edit, value)
+            return patch
+        assert not isinstance(edit.positions, str)
+        if patch.shape[1] != len(edit.positions):
+            raise _misfit(edit, value)
+        new = value.clone()
+        for column, place in enumerate(edit.positions):
+            places = place + moment.n_prompt if place < 0 else torch.full_like(moment.n_prompt, place)
+            row, pos = (moment.position == places[:, None]).nonzero(as_tuple=True)
+            new[row, pos] = patch[row, column]
+        return new
+
+    return apply
+
+
+def _misfit(edit: Patch, value: Tensor) -> ShapeMismatch:
+    return ShapeMismatch(
+        f"The patch does not fit '{edit.site}'.",
+        f"It has shape {list(edit.value.shape)}, the site {list(value.shape)}, positions {edit.positions}.",
+        "Give [position, ...] or [batch, position, ...] with one row per position.",
+    )

@@ -1,0 +1,233 @@
+"""Reading and changing a forward pass. The only module that attaches hooks; they never outlive the `with` block.
+
+Every site is reached in one of three ways: at a tap (one end of a module), at transformers' attention interface (queries,
+keys, values and the pattern), or by algebra (an edit of resid_mid is a change of attn_out by the same amount).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import eager_mask
+
+from hooke.models.architectures import ATTENTION_SITES, Anatomy, Tap, eager_attention, first_tensor, input_tensor
+from hooke.models.edits import parse_slice
+from hooke.sites import Site
+
+ATTENTION_NAME = "hooke_eager"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Which tokens one forward call holds."""
+
+    position: Int[Tensor, "batch pos"]
+    """Position of each token in its prompt, from 0; -1 on padding."""
+    n_prompt: Int[Tensor, " batch"]
+    """Number of prompt tokens of each row."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledEdit:
+    """An edit bound to a model: a function from the site's tensor to the new one."""
+
+    site: Site
+    apply: Callable[[Tensor, "CompiledEdit", Moment], Tensor]
+    positions: tuple[int, ...] | str | None
+    when: str
+
+    def selected(self, moment: Moment) -> Bool[Tensor, "batch pos"] | None:
+        """Which tokens the edit acts on; None when it is all of them."""
+        if self.positions is None and self.when == "all" and bool((moment.position >= 0).all()):
+            return None
+        chosen = moment.position >= 0
+        n_prompt = moment.n_prompt[:, None]
+        if self.when != "all":
+            is_prompt = moment.position < n_prompt
+            chosen = chosen & (is_prompt if self.when == "prompt" else ~is_prompt)
+        if isinstance(self.positions, str):
+            bounds = parse_slice(self.positions)
+            chosen = chosen & (moment.position >= _from_end(bounds.start or 0, n_prompt))
+            if bounds.stop is not None:
+                chosen = chosen & (moment.position < _from_end(bounds.stop, n_prompt))
+        elif self.positions is not None:
+            wanted = torch.tensor(self.positions, device=moment.position.device)
+            places = torch.where(wanted < 0, wanted + n_prompt, wanted.expand(len(n_prompt), -1))
+            chosen = chosen & (moment.position[:, :, None] == places[:, None, :]).any(-1)
+        return chosen
+
+
+def _from_end(bound: int, n_prompt: Tensor) -> Tensor:
+    return n_prompt + bound if bound < 0 else torch.full_like(n_prompt, bound)
+
+
+class Stop(Exception):
+    """Raised inside a forward pass once nothing further is needed."""
+
+
+@dataclass
+class Pass:
+    """What one forward pass should do at the sites, and what it has read so far."""
+
+    anatomy: Anatomy
+    captures: frozenset[Site]
+    edits: dict[Site, list[CompiledEdit]]
+    keep: Callable[[Site, Tensor], Tensor]
+    stop_at: Site | None = None
+    moment: Moment | None = None
+    read: dict[Site, Tensor] = field(default_factory=dict)
+    streams: dict[int, Tensor] = field(default_factory=dict)
+    """resid_pre of layers whose resid_mid is edited."""
+
+    def visit(self, site: Site, value: Tensor) -> Tensor:
+        """The site's tensor after its edits; captured, and the pass stopped, where asked."""
+        for edit in self.edits.get(site, ()):
+            value = self._edited(edit, value)
+        if site.kind == "resid_pre" and Site("resid_mid", site.layer) in self.edits:
+            self.streams[site.layer or 0] = value
+        return self.visit_read_only(site, value)
+
+    def visit_read_only(self, site: Site, value: Tensor) -> Tensor:
+        """The site's tensor, captured; for a site whose edits were made elsewhere."""
+        if site in self.captures:
+            self.read[site] = self.keep(site, value)
+        if site == self.stop_at:
+            raise Stop
+        return value
+
+    def visit_middle(self, layer: int, attn_out: Tensor) -> Tensor:
+        """attn_out changed by as much as the edits of resid_mid change resid_mid."""
+        stream = self.streams.pop(layer) + attn_out
+        edited = stream
+        for edit in self.edits[Site("resid_mid", layer)]:
+            edited = self._edited(edit, edited)
+        return attn_out if edited is stream else attn_out + (edited - stream)
+
+    def _edited(self, edit: CompiledEdit, value: Tensor) -> Tensor:
+        assert self.moment is not None
+        chosen = edit.selected(self.moment)
+        if chosen is not None and not bool(chosen.any()):
+            return value
+        new = edit.apply(value, edit, self.moment).to(value.dtype)
+        if chosen is None:
+            return new
+        if edit.site.kind == "pattern":
+            return torch.where(chosen[:, None, :, None], new, value)
+        # Logits may have been computed at the last positions only.
+        chosen = chosen[:, -value.shape[1] :]
+        return torch.where(chosen.reshape(*chosen.shape, *[1] * (value.ndim - 2)), new, value)
+
+
+_current: ContextVar[Pass | None] = ContextVar("hooke_attention", default=None)
+
+
+def _attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    """The architecture's own plain attention, with the sites q, k, v and pattern visited on the way."""
+    eager = eager_attention(module)
+    assert eager is not None
+    running = _current.get()
+    layer = next((at for at, one in running.anatomy.attention.items() if one is module), None) if running else None
+    if running is None or layer is None:
+        return eager(module, query, key, value, attention_mask, **kwargs)
+    query, key, value = (
+        running.visit(Site(kind, layer), tensor.transpose(1, 2)).transpose(1, 2)
+        for kind, tensor in (("q", query), ("k", key), ("v", value))
+    )
+    output, pattern = eager(module, query, key, value, attention_mask, **kwargs)
+    new = running.visit(Site("pattern", layer), pattern)
+    if new is not pattern:
+        groups = new.shape[1] // value.shape[1]
+        output = (new @ value.repeat_interleave(groups, dim=1)).transpose(1, 2).contiguous()
+    return output, new
+
+
+AttentionInterface.register(ATTENTION_NAME, _attention)
+AttentionMaskInterface.register(ATTENTION_NAME, eager_mask)
+
+
+@contextmanager
+def attached(hf: nn.Module, running: Pass) -> Iterator[None]:
+    """Visit the sites of this pass in every forward call inside the block; afterwards the model is as it was."""
+    wanted = running.captures | set(running.edits) | ({running.stop_at} if running.stop_at else set())
+    handles: list[Any] = []
+    token = _current.set(running)
+    try:
+        for site in sorted(wanted, key=lambda one: one.depth):
+            if site.kind in (*ATTENTION_SITES, "logits"):
+                continue
+            if site.kind == "resid_mid" and site in running.edits:
+                _tap_middle(handles, running, site)
+            handles.append(_tap(running.anatomy.taps[site], site, running))
+        with _eager_attention(hf, any(site.kind in ATTENTION_SITES for site in wanted)):
+            yield
+    finally:
+        _current.reset(token)
+        for handle in handles:
+            handle.remove()
+
+
+def _tap(tap: Tap, site: Site, running: Pass, visit: Callable[[Tensor], Tensor] | None = None) -> Any:
+    if visit is None:
+        # An edit of resid_mid is made at attn_out, see `_tap_middle`; where the stream itself passes it is only read.
+        visit = partial(running.visit_read_only if site.kind == "resid_mid" else running.visit, site)
+
+    def through(value: Tensor) -> Tensor:
+        if tap.heads is None:
+            return visit(value)
+        parted = value.unflatten(-1, tap.heads)
+        new = visit(parted)
+        return value if new is parted else new.flatten(-2)
+
+    if tap.end == "input":
+
+        def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            value = input_tensor(args, kwargs)
+            assert value is not None
+            new = through(value)
+            if new is value:
+                return None
+            return ((new, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": new})
+
+        return tap.module.register_forward_pre_hook(before, with_kwargs=True)
+
+    def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        value = first_tensor(output)
+        assert value is not None
+        new = through(value)
+        if new is value:
+            return None
+        return (new, *output[1:]) if isinstance(output, tuple) else new
+
+    return tap.module.register_forward_hook(after)
+
+
+def _tap_middle(handles: list[Any], running: Pass, site: Site) -> None:
+    layer = site.layer or 0
+    pre, out = Site("resid_pre", layer), Site("attn_out", layer)
+    if pre not in running.captures and pre not in running.edits:
+        handles.append(_tap(running.anatomy.taps[pre], pre, running))
+    handles.append(_tap(running.anatomy.taps[out], out, running, lambda value: running.visit_middle(layer, value)))
+
+
+@contextmanager
+def _eager_attention(hf: nn.Module, is_needed: bool) -> Iterator[None]:
+    """Route attention through hooke's own function where a site inside it is wanted."""
+    if not is_needed:
+        yield
+        return
+    configs = {id(module.config): module.config for module in hf.modules() if hasattr(module, "config")}
+    before = {key: config._attn_implementation for key, config in configs.items()}
+    try:
+        for config in configs.values():
+            config._attn_implementation = ATTENTION_NAME
+        yield
+    finally:
+        for key, config in configs.items():
+            config._attn_implementation = before[key]
