@@ -1,0 +1,29 @@
+"""What every test shares. hooke is imported by tests and fixtures only, after the shape checks were switched on."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Tests reach for no hub and open no window, whatever the caller's environment says.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["MPLBACKEND"] = "agg"
+
+settings.register_profile(
+    "hooke", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("hooke")
+
+
+@pytest.fixture(autouse=True)
+def own_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where `open_lab()` leads during a test: an empty folder of its own."""
+    monkeypatch.setenv("HOOKE_LAB", str(tmp_path / "lab"))
+    return tmp_path / "lab"
+
+
+@pytest.fixture(scope="session")
+def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lab for what is dear to make and never changed, such as the converted model."""
+    return tmp_path_factory.mktemp("shared") / "lab"
