@@ -17,7 +17,8 @@ from hooke.text.documents import Corpus, Document
 __all__ = ["TEXT_SUFFIXES", "Corpus", "Document", "open_corpus"]
 
 TEXT_SUFFIXES = frozenset(
-    ".txt .md .rst .tex .html .xml .py .pyi .js .ts .c .h .cc .cpp .hpp .rs .go .java .rb .sh .sql .toml .yaml .yml .css".split()
+    (".txt", ".md", ".rst", ".tex", ".html", ".xml", ".toml", ".yaml", ".yml", ".css", ".sql", ".sh", ".py", ".pyi")
+    + (".js", ".ts", ".c", ".h", ".cc", ".cpp", ".hpp", ".rs", ".go", ".java", ".rb")
 )
 """Files of a folder that are read as text."""
 

@@ -5,7 +5,6 @@ held-out split depend only on the packages' content and on `RECIPE`. Licences an
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ RECIPE = 1
 
 HELD_OUT_PERMILLE = 50
 LONGEST = 6_000
-"""Characters at which chats and code are cut; a text more than three times as long is filler or a table, and skipped."""
+"""Characters at which chats and code are cut; a text over three times as long is filler or a table: skipped."""
 
 Part = tuple[str, str]
 """(key, text): parts of one key never fall on both sides of the held-out split."""
@@ -109,7 +108,7 @@ def _mix(sources: dict[str, Source], *, held_out: bool) -> Iterator[Document]:
 
 
 def _split(name: str, source: Source, *, held_out: bool) -> list[str]:
-    """One side of a source: nothing too short or too long, no text twice, shuffled by hash (the same on every machine)."""
+    """One side of a source: nothing too short or too long, no text twice, shuffled by hash."""
     seen: set[bytes] = set()
     kept: list[tuple[bytes, str]] = []
     for number, (key, text) in enumerate(source.read()):

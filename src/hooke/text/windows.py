@@ -57,7 +57,7 @@ class Windows:
 
 @dataclass(kw_only=True, slots=True)
 class WindowReport:
-    """What the windows of a corpus are made of, from window 0 (also where reading started later) to the last one given."""
+    """What the windows are made of, from window 0 (also where reading started later) to the last one given."""
 
     n_windows: int = 0
     """Full windows."""
