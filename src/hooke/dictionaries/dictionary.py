@@ -1,15 +1,14 @@
 """One type for every dictionary: the sites it reads and writes, encode, decode."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hooke.dictionaries import sparse
+from hooke.dictionaries.sparse import SparseActs, concatenate, sparsify, sum_rows
 from hooke.dictionaries.activation_functions import jumprelu, relu, topk
-from hooke.dictionaries.sparse import SparseActs
 from hooke.errors import BadConfig, ShapeMismatch
 from hooke.sites import Site, parse_site
 
@@ -26,8 +25,8 @@ ACTIVATION: dict[Kind, Activation] = {
     "matryoshka": "jumprelu",
 }
 
-# Pre-activations of about 16 MB are made at a time; all of them at once would be gigabytes on a long text.
-_CHUNK_ELEMENTS = 2**22
+# Pre-activations of about 64 MB are made at a time; all of them at once would be gigabytes on a long text.
+_CHUNK_ELEMENTS = 2**24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,14 +144,14 @@ class Dictionary(nn.Module):
         """The active features of each token, largest first."""
         rows = x.reshape(-1, x.shape[-1])
         size = max(1, _CHUNK_ELEMENTS // self.n_features)
-        acts = sparse.concatenate([self._activate(self.pre_activations(chunk)) for chunk in rows.split(size)])
+        acts = concatenate([self._activate(self.pre_activations(chunk)) for chunk in rows.split(size)])
         width = acts.values.shape[-1]
         shape = (*x.shape[:-1], width)
         return SparseActs(acts.values.reshape(shape), acts.indices.reshape(shape), self.n_features)
 
     def decode(self, acts: SparseActs) -> Float[Tensor, "*batch d_out"]:
         """acts · W_dec + b_dec, through the active rows only."""
-        return sparse.decode(acts, self.W_dec) + self.b_dec
+        return sum_rows(acts, self.W_dec) + self.b_dec
 
     def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
         """The reconstruction of x."""
@@ -174,7 +173,7 @@ class Dictionary(nn.Module):
         if self.config.activation == "topk":
             assert self.config.k is not None
             return topk(pre, self.config.k)
-        return sparse.sparsify(relu(pre) if self.threshold is None else jumprelu(pre, self.threshold))
+        return sparsify(relu(pre) if self.threshold is None else jumprelu(pre, self.threshold))
 
 
 def weight_shapes(config: DictionaryConfig) -> dict[str, tuple[int, ...]]:
@@ -201,6 +200,7 @@ def _require_shapes(config: DictionaryConfig, given: dict[str, Tensor]) -> None:
         )
 
 
+@runtime_checkable
 class HasWidths(Protocol):
     """What `check_fits` asks of a model."""
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hooke.configs import from_dict, to_dict
 from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig, weight_shapes
-from hooke.dictionaries.formats.tensor_file import read_tensors
+from hooke.dictionaries.formats.weights_file import read_weights
 from hooke.errors import BadArtefact, BadConfig, BadRequest
 from hooke.lab import read_json, require_space, staged, write_json
 
@@ -71,7 +71,7 @@ def load_native(folder: Path) -> Dictionary:
     stored = dict(shapes)
     if storage == "int8":
         stored |= {f"{name}_scale": (config.n_features,) for name in _FEATURE_AXIS}
-    tensors = read_tensors(folder / WEIGHTS, stored)
+    tensors = read_weights(folder / WEIGHTS, stored)
     weights = {name: _unpack(name, tensors, folder) for name in shapes}
     return Dictionary(config, **weights)
 

@@ -1,0 +1,40 @@
+"""Weights from a safetensors file that nobody vouches for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from hooke.errors import BadArtefact
+from hooke.tensor_files import read_header
+
+
+def read_weights(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The tensors of a file that holds exactly these names and shapes, all of them finite.
+
+    Names and shapes are compared before anything is allocated.
+
+    Raises:
+        BadArtefact: the file is not what it should be.
+    """
+    found = {name: shape for name, (_, shape) in read_header(path).items()}
+    wrong = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+    if wrong:
+        told = ", ".join(f"{name:.40} {found.get(name, 'missing')}" for name in wrong[:6])
+        due = ", ".join(f"{name:.40} {expected.get(name, 'absent')}" for name in wrong[:6])
+        raise _bad(path, f"It has {told}; it should have {due}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in expected}
+    except (SafetensorError, OSError) as error:
+        raise _bad(path, f"{error}.") from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise _bad(path, f"'{name}' holds values that are not finite.")
+    return tensors
+
+
+def _bad(path: Path, found: str) -> BadArtefact:
+    return BadArtefact(f"'{path}' could not be read as weights.", found, "Fetch or make a fresh copy.")
