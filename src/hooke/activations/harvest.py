@@ -69,6 +69,8 @@ class ActivationBatch:
     """Number of the window in the corpus's stream."""
     position: Int[Tensor, " token"]
     """Position in the window."""
+    document: Int[Tensor, " token"]
+    """Running number of the document, -1 on special tokens."""
     counted: Bool[Tensor, " token"]
     """False where statistics must not look: special tokens and position 0."""
 
@@ -101,6 +103,7 @@ def stream(
             tokens=batch.tokens.flatten(),
             window=torch.arange(batch.first, batch.first + n_windows).repeat_interleave(context),
             position=torch.arange(context).repeat(n_windows),
+            document=batch.document.flatten(),
             counted=batch.counted.flatten(),
         )
 
@@ -146,6 +149,8 @@ def harvest(
         if target.exists():
             _require_same(spec, target, name)
             return target
+        for left_over in aside.glob(".*"):  # of a writer that was killed
+            left_over.unlink()
         if (aside / "manifest.json").exists():
             _require_same(spec, aside, name)
         else:
