@@ -42,39 +42,37 @@ def near(
     return (pre - threshold).abs() < bandwidth / 2
 
 
-class StraightThroughJumpReLU(Function):
-    """relu(pre) above exp(log_threshold); the jump is a ramp of the given width in the gradient (Rajamanoharan 2024).
+def soft_step(
+    pre: Float[Tensor, "token feature"], log_threshold: Float[Tensor, " feature"], bandwidth: float, *, to_pre: bool
+) -> Float[Tensor, "token feature"]:
+    """1 above exp(log_threshold), else 0; for gradients a ramp of this width (Rajamanoharan 2024).
 
-    d/d threshold = −(threshold / bandwidth) where near. With `to_encoder` the same, positive, reaches pre too.
+    d/d threshold = -1 / bandwidth where near. With `to_pre` the same, positive, reaches pre (Anthropic, January 2025).
     """
+    step = _Step.apply(pre, log_threshold.exp(), bandwidth, to_pre)
+    assert isinstance(step, Tensor)
+    return step
 
+
+def soft_jumprelu(
+    pre: Float[Tensor, "token feature"],
+    step: Float[Tensor, "token feature"],
+    log_threshold: Float[Tensor, " feature"],
+) -> Float[Tensor, "token feature"]:
+    """pre where the step is 1; the jump's gradient is that of the step times its height, the threshold."""
+    height = log_threshold.exp().detach()
+    return step.detach() * pre + height * (step - step.detach())
+
+
+class _Step(Function):
     @staticmethod
-    def forward(ctx: Any, pre: Tensor, log_threshold: Tensor, bandwidth: float, to_encoder: bool) -> Tensor:
-        ctx.save_for_backward(pre, log_threshold)
-        ctx.bandwidth, ctx.to_encoder = bandwidth, to_encoder
-        return jumprelu(pre, log_threshold.exp())
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        pre, log_threshold = ctx.saved_tensors
-        threshold = log_threshold.exp()
-        jump = grads[0] * near(pre, threshold, ctx.bandwidth) * threshold / ctx.bandwidth
-        to_pre = grads[0] * (pre > threshold) + (jump if ctx.to_encoder else 0)
-        return to_pre, -(jump * threshold).sum(0), None, None
-
-
-class StraightThroughStep(Function):
-    """1 above exp(log_threshold), else 0; in the gradient a ramp of the given width, as in `StraightThroughJumpReLU`."""
-
-    @staticmethod
-    def forward(ctx: Any, pre: Tensor, log_threshold: Tensor, bandwidth: float, to_encoder: bool) -> Tensor:
-        ctx.save_for_backward(pre, log_threshold)
-        ctx.bandwidth, ctx.to_encoder = bandwidth, to_encoder
-        return (pre > log_threshold.exp()).to(pre.dtype)
+    def forward(ctx: Any, pre: Tensor, threshold: Tensor, bandwidth: float, to_pre: bool) -> Tensor:
+        ctx.save_for_backward(pre, threshold)
+        ctx.bandwidth, ctx.to_pre = bandwidth, to_pre
+        return (pre > threshold).to(pre.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
-        pre, log_threshold = ctx.saved_tensors
-        threshold = log_threshold.exp()
-        jump = grads[0] * near(pre, threshold, ctx.bandwidth) / ctx.bandwidth
-        return jump if ctx.to_encoder else None, -(jump * threshold).sum(0), None, None
+        pre, threshold = ctx.saved_tensors
+        ramp = grads[0] * near(pre, threshold, ctx.bandwidth) / ctx.bandwidth
+        return ramp if ctx.to_pre else None, -ramp.sum(0), None, None

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hooke.dictionaries.sparse import SparseActs, concatenate, sparsify, sum_rows
 from hooke.dictionaries.activation_functions import jumprelu, relu, topk
+from hooke.dictionaries.sparse import SparseActs, concatenate, sparsify, sum_rows
 from hooke.errors import BadConfig, ShapeMismatch
 from hooke.sites import Site, parse_site
 
@@ -205,8 +205,13 @@ class HasWidths(Protocol):
     """What `check_fits` asks of a model."""
 
     @property
-    def name(self) -> str: ...
-    def width(self, site: Site) -> int: ...
+    def name(self) -> str:
+        """Name of the model."""
+        ...
+
+    def width(self, site: Site) -> int:
+        """Width of one of its sites."""
+        ...
 
 
 def check_fits(dictionary: Dictionary, model: HasWidths) -> None:

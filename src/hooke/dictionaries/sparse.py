@@ -5,8 +5,10 @@ which (row, feature) pairs are active, as compressed rows and, sorted once, as c
 decoding and every gradient is a product with that pattern. Values travel beside a pattern, in its row order.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from jaxtyping import Float, Int, Int32
@@ -73,16 +75,18 @@ def largest(
 ) -> tuple[Float[Tensor, "token active"], Int[Tensor, "token active"]]:
     """The k largest of each row, largest first, and where they are. Exact; ties fall either way."""
     n_features = pre.shape[-1]
-    if pre.device.type != "cpu" or n_features % _BLOCK or n_features < 4 * k * _BLOCK:
+    if pre.device.type != "cpu" or n_features % _BLOCK or n_features < 8 * k * _BLOCK:
         values, indices = pre.topk(k, dim=-1)
         return values, indices
     n_blocks = n_features // _BLOCK
-    # A block is a column of this view, so that maxima are taken across contiguous memory.
+    # A block is a column of this view, so that maxima are taken across contiguous memory. A power of two of them is
+    # kept, so that places come apart by shifting: integer division would cost as much as the maxima.
     blocks = pre.unflatten(-1, (_BLOCK, n_blocks))
-    chosen = blocks.amax(-2).topk(k, dim=-1, sorted=False).indices
+    bits = (k - 1).bit_length()
+    chosen = blocks.amax(-2).topk(1 << bits, dim=-1, sorted=False).indices
     candidates = blocks.gather(-1, chosen.unsqueeze(-2).expand(-1, _BLOCK, -1)).flatten(-2)
     values, places = candidates.topk(k, dim=-1)
-    return values, (places // k) * n_blocks + chosen.gather(-1, places % k)
+    return values, (places >> bits) * n_blocks + chosen.gather(-1, places & ((1 << bits) - 1))
 
 
 def prefers_dense(share: float, device: torch.device) -> bool:
@@ -161,8 +165,17 @@ def _product(starts: Tensor, columns: Tensor, values: Tensor, dense: Tensor, out
 
 
 def _matrix(starts: Tensor, columns: Tensor, values: Tensor, width: int) -> Tensor:
+    _hear_the_warning()
     size = (len(starts) - 1, width)
     return torch.sparse_csr_tensor(starts, columns, values, size=size, check_invariants=False)
+
+
+@cache
+def _hear_the_warning() -> None:
+    """Make the first compressed tensor of the process, about which torch warns once, as beta software."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.sparse_csr_tensor(torch.zeros(1), torch.zeros(0), torch.zeros(0), size=(0, 0), check_invariants=False)
 
 
 def _starts(counts: Tensor) -> Tensor:

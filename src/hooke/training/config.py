@@ -1,0 +1,119 @@
+"""What a training run is told."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from hooke.dictionaries.dictionary import Kind
+from hooke.errors import BadConfig
+
+Centre = Literal["median", "mean", "zero"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """Settings of one training run. Losses are in units in which the centred input has mean squared norm d.
+
+    Raises:
+        BadConfig: the values do not go together.
+    """
+
+    n_features: int
+    """Number of features."""
+    n_tokens: int
+    """How many tokens to train on, repetitions counted."""
+    kind: Kind = "topk"
+    """Activation function and loss."""
+    k: int = 32
+    """topk: active features per token; batchtopk and matryoshka: their mean over a batch."""
+    sparsity: float = 1.0
+    """Weight of the penalty: per unit of activation times decoder norm for relu, per active feature for jumprelu."""
+    groups: tuple[int, ...] = ()
+    """matryoshka: how many leading features each nested dictionary has, ascending, the last all of them."""
+    batch: int = 4096
+    """Tokens per step."""
+    lr: float | None = None
+    """Largest learning rate of Adam; by default 2e-3 at 8,192 features, falling with their square root."""
+    warm_up: float = 0.02
+    """Share of the tokens over which the learning rate rises from 0."""
+    decay: float = 0.2
+    """Share of the tokens at the end over which it falls to 0."""
+    sparsity_warm_up: float = 0.2
+    """Share of the tokens over which the penalty's weight rises from 0."""
+    centre: Centre = "median"
+    """What is subtracted from the input: its geometric median, its mean or nothing. Folded into the biases."""
+    calibration_tokens: int = 32_768
+    """Tokens from the start of the stream that centre and scale are computed on."""
+    bandwidth: float = 0.5
+    """jumprelu: width of the ramp that stands for the jump in gradients."""
+    first_threshold: float = 0.5
+    """jumprelu: threshold of every feature at the start."""
+    ste_to_encoder: bool = False
+    """jumprelu: whether the ramp's gradient reaches the encoder, too, and not the thresholds only."""
+    k_aux: int = 256
+    """How many dead features per token are fitted to what the living ones leave over; 0 revives none."""
+    aux_weight: float = 1 / 32
+    """Weight of that loss."""
+    dead_after: int = 200_000
+    """Tokens without firing after which a feature counts as dead."""
+    density_half_life: int = 100_000
+    """Tokens after which an observation counts half in the running firing density."""
+    checkpoint_every: int = 1_000_000
+    """Tokens between checkpoints."""
+    log_every: int = 10
+    """Steps between lines of the training log."""
+    seed: int = 0
+    """Seed of the first weights."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise BadConfig(f"No kind of dictionary '{self.kind}'.", "", f"Kinds: {', '.join(get_args(Kind))}.")
+        positive = (
+            "n_features",
+            "n_tokens",
+            "batch",
+            "bandwidth",
+            "first_threshold",
+            "dead_after",
+            "density_half_life",
+        )
+        positive += ("calibration_tokens", "checkpoint_every", "log_every")
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise BadConfig(f"'{name}' cannot be {getattr(self, name)}.", "", "Give a number above 0.")
+        for name in ("warm_up", "decay", "sparsity_warm_up"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadConfig(f"'{name}' cannot be {getattr(self, name)}.", "It is a share.", "Give 0 to 1.")
+        if self.is_competitive and not 1 <= self.k <= self.n_features:
+            raise BadConfig(f"'k' cannot be {self.k}.", f"There are {self.n_features} features.", "Give 1 to that.")
+        if (self.kind == "matryoshka") != bool(self.groups):
+            raise BadConfig(
+                f"A dictionary of kind {self.kind} cannot have groups {self.groups}.",
+                "",
+                "Give groups to a matryoshka dictionary and to no other.",
+            )
+        if self.groups and (list(self.groups) != sorted(set(self.groups)) or self.groups[-1] != self.n_features):
+            raise BadConfig(
+                f"'groups' cannot be {self.groups}.",
+                f"There are {self.n_features} features.",
+                "Give ascending prefix widths that end at the number of features.",
+            )
+
+    @property
+    def is_competitive(self) -> bool:
+        """Whether features compete for k places, so that no penalty is needed."""
+        return self.kind in ("topk", "batchtopk", "matryoshka")
+
+    @property
+    def has_unit_rows(self) -> bool:
+        """Whether decoder rows are held at norm 1 while training; relu's penalty sees their norm instead."""
+        return self.kind != "relu"
+
+    @property
+    def prefixes(self) -> tuple[int, ...]:
+        """Widths of the nested dictionaries; a plain dictionary is the only one."""
+        return self.groups or (self.n_features,)
+
+    @property
+    def peak_lr(self) -> float:
+        """Largest learning rate."""
+        return self.lr if self.lr is not None else 2e-3 * (8192 / self.n_features) ** 0.5

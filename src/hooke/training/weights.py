@@ -1,0 +1,135 @@
+"""The numbers that are trained: how they begin, the units they live in, and how they become a dictionary."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hooke.dictionaries.dictionary import ACTIVATION, Dictionary, DictionaryConfig
+from hooke.training.config import Centre, TrainConfig
+
+_MEDIAN_STEPS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The units of training: (x - centre) · scale has mean squared norm d."""
+
+    centre: Float[Tensor, " d"]
+    """What is subtracted from the input."""
+    scale: float
+    """What it is multiplied by after that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What is trained. A feature is a row in both matrices, which is how sparse products read them."""
+
+    encoder: Float[Tensor, "feature d"]
+    """What each feature responds to."""
+    encoder_bias: Float[Tensor, " feature"]
+    """Added to each response."""
+    decoder: Float[Tensor, "feature d"]
+    """What each feature stands for."""
+    decoder_bias: Float[Tensor, " d"]
+    """Added to each reconstruction."""
+    log_threshold: Float[Tensor, " feature"] | None = None
+    """jumprelu: logarithm of each feature's threshold."""
+
+    def named(self) -> Iterator[tuple[str, Tensor]]:
+        """The tensors that are there, by name."""
+        for field in fields(self):
+            tensor = getattr(self, field.name)
+            if tensor is not None:
+                yield field.name, tensor
+
+
+def calibrate(sample: Float[Tensor, "token d"], centre: Centre) -> Calibration:
+    """Units in which the sample, centred, has mean squared norm d."""
+    sample = sample.double()
+    if centre == "median":
+        middle = geometric_median(sample)
+    else:
+        middle = sample.mean(0) if centre == "mean" else torch.zeros_like(sample[0])
+    spread = (sample - middle).square().sum(-1).mean()
+    # A constant input has nothing to scale; any scale is as good.
+    scale = float((sample.shape[-1] / spread).sqrt()) if spread > 0 else 1.0
+    return Calibration(middle.float(), scale)
+
+
+def geometric_median(points: Float[Tensor, "token d"]) -> Float[Tensor, " d"]:
+    """The point with the least summed distance to all points, which outliers do not move (Weiszfeld's iteration)."""
+    middle = points.mean(0)
+    for _ in range(_MEDIAN_STEPS):
+        nearness = 1 / torch.linalg.vector_norm(points - middle, dim=-1).clamp(min=1e-12)
+        moved = (nearness @ points) / nearness.sum()
+        if torch.linalg.vector_norm(moved - middle) <= 1e-6 * torch.linalg.vector_norm(moved):
+            return moved
+        middle = moved
+    return middle
+
+
+def first_weights(config: TrainConfig, d: int, *, generator: torch.Generator) -> Weights:
+    """Random unit decoder rows, the encoder equal to them, biases at 0."""
+    decoder = torch.randn(config.n_features, d, generator=generator)
+    decoder /= torch.linalg.vector_norm(decoder, dim=1, keepdim=True)
+    start = torch.tensor(config.first_threshold).log()
+    return Weights(
+        encoder=decoder.clone(),
+        encoder_bias=torch.zeros(config.n_features),
+        decoder=decoder,
+        decoder_bias=torch.zeros(d),
+        log_threshold=torch.full((config.n_features,), float(start)) if config.kind == "jumprelu" else None,
+    )
+
+
+def fold(
+    weights: Weights,
+    calibration: Calibration,
+    config: TrainConfig,
+    *,
+    threshold: float,
+    name: str,
+    model: str,
+    site: str,
+) -> Dictionary:
+    """The dictionary in the input's own units, with unit decoder rows.
+
+    Training has x̂' = Dᵀ a(E x' + b) + c with x' = (x - centre) · scale. Every activation function here commutes with
+    positive factors, so activations are divided by the scale and multiplied by the decoder row's norm instead.
+    """
+    tensors = {key: tensor.detach().cpu() for key, tensor in weights.named()}
+    norms = torch.linalg.vector_norm(tensors["decoder"], dim=1).clamp(min=1e-12)
+    scale, centre = calibration.scale, calibration.centre.cpu()
+    thresholds = None
+    if ACTIVATION[config.kind] == "jumprelu":
+        in_training = (
+            tensors["log_threshold"].exp() if "log_threshold" in tensors else torch.full_like(norms, threshold)
+        )
+        thresholds = in_training * norms / scale
+    d = len(centre)
+    described = DictionaryConfig(
+        name=name,
+        model=model,
+        kind=config.kind,
+        reads=(site,),
+        writes=(site,),
+        n_features=config.n_features,
+        d_in=d,
+        d_out=d,
+        k=config.k if config.is_competitive else None,
+        groups=config.groups,
+        folded=(f"input_scale={scale:.6g}", f"input_centre={config.centre}", "decoder_norm"),
+    )
+    encoder = tensors["encoder"] * norms.unsqueeze(1)
+    bias = tensors["encoder_bias"] * norms / scale - encoder @ centre
+    return Dictionary(
+        described,
+        W_enc=encoder.t().contiguous(),
+        b_enc=bias,
+        W_dec=tensors["decoder"] / norms.unsqueeze(1),
+        b_dec=tensors["decoder_bias"] / scale + centre,
+        threshold=thresholds,
+    )
