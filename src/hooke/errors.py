@@ -73,6 +73,6 @@ class OutOfSpace(HookeError):
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """"Did you mean 'x'?" with the nearest option, or an empty string when none is near."""
+    """ "Did you mean 'x'?" with the nearest option, or an empty string when none is near."""
     near = get_close_matches(name, list(options), n=1, cutoff=0.6)
     return f"Did you mean '{near[0]}'?" if near else ""

@@ -44,7 +44,7 @@ class Lab:
         if not _NAME.fullmatch(name) or ".." in name:
             raise BadRequest(
                 f"'{name}' is not a name for {room}.",
-                "Names have letters, digits, '.', '_' and '-', start with a letter or digit and have at most 100 characters.",
+                "Names have letters, digits, '.', '_' and '-', start with a letter or digit, at most 100 in all.",
                 "Choose another name.",
             )
         return self.root / room / name
@@ -60,7 +60,8 @@ class Lab:
             names = self.names(room)
             raise UnknownName(
                 f"No {room} '{name}' in the lab {self.root}.",
-                did_you_mean(name, names) or (f"There are: {', '.join(names[:12])}." if names else "There are none yet."),
+                did_you_mean(name, names)
+                or (f"There are: {', '.join(names[:12])}." if names else "There are none yet."),
                 "Check the name, or make it first.",
             )
         return path
@@ -120,7 +121,11 @@ def _remove(path: Path) -> None:
 def _as_out_of_space(error: OSError, target: Path) -> Exception:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return error
-    return OutOfSpace(f"'{target.name}' could not be written.", f"The disk of {target.parent} is full.", "Free some space; what was finished before is kept.")
+    return OutOfSpace(
+        f"'{target.name}' could not be written.",
+        f"The disk of {target.parent} is full.",
+        "Free some space; what was finished before is kept.",
+    )
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -138,7 +143,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise BadArtefact(f"'{path}' could not be read.", f"{error}.", "Make the artefact again, or fetch a fresh copy.") from error
+        raise BadArtefact(
+            f"'{path}' could not be read.", f"{error}.", "Make the artefact again, or fetch a fresh copy."
+        ) from error
 
 
 @contextmanager
@@ -155,7 +162,9 @@ def writing(target: Path) -> Iterator[None]:
         except BlockingIOError:
             handle.seek(0)
             owner = handle.read().strip() or "another process"
-            raise LabBusy(f"'{target.name}' is being written by {owner}.", "", "Wait for it, or choose another name.") from None
+            raise LabBusy(
+                f"'{target.name}' is being written by {owner}.", "", "Wait for it, or choose another name."
+            ) from None
         handle.truncate(0)
         handle.write(f"process {os.getpid()}")
         handle.flush()
@@ -174,7 +183,9 @@ def require_space(folder: Path, n_bytes: int) -> None:
     free = shutil.disk_usage(there).free
     if n_bytes * 1.02 > free:
         raise OutOfSpace(
-            f"This needs {n_bytes / 1e9:.2f} GB in {folder}.", f"{free / 1e9:.2f} GB are free.", "Free some space, or ask for fewer tokens or sites."
+            f"This needs {n_bytes / 1e9:.2f} GB in {folder}.",
+            f"{free / 1e9:.2f} GB are free.",
+            "Free some space, or ask for fewer tokens or sites.",
         )
 
 

@@ -6,17 +6,23 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Sink(Protocol):
     """What shows progress: a terminal bar, a server job, nothing."""
 
-    def start(self, job: str, total: float | None, unit: str) -> None: ...
-    def advance(self, job: str, amount: float) -> None: ...
-    def finish(self, job: str) -> None: ...
+    def start(self, job: str, total: float | None, unit: str) -> None:
+        """A job begins; `total` is None when its length is not known."""
+
+    def advance(self, job: str, amount: float) -> None:
+        """The job is further by this much."""
+
+    def finish(self, job: str) -> None:
+        """The job ended, well or not."""
 
 
 class Silent:
@@ -32,7 +38,8 @@ class Silent:
         """Ignored."""
 
 
-_sink: ContextVar[Sink] = ContextVar("hooke_progress", default=Silent())
+_SILENT = Silent()
+_sink: ContextVar[Sink] = ContextVar("hooke_progress", default=_SILENT)
 
 
 @contextmanager
@@ -49,18 +56,18 @@ def track(
     items: Iterable[T],
     job: str,
     *,
-    total: float | None = None,
+    total: float | int | None = None,
     unit: str = "steps",
     size: Callable[[T], float] | None = None,
 ) -> Iterator[T]:
-    """The items, unchanged; each one that the caller has finished with advances the job by `size(item)` (1 by default)."""
+    """The items, unchanged; each one that the caller is done with advances the job by `size(item)`, 1 by default."""
     sink = _sink.get()
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # pyright: ignore[reportArgumentType]
-    sink.start(job, total, unit)
+    sink.start(job, None if total is None else float(total), unit)
     try:
         for item in items:
             yield item
-            sink.advance(job, 1 if size is None else size(item))
+            sink.advance(job, 1.0 if size is None else float(size(item)))
     finally:
         sink.finish(job)

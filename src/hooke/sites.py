@@ -35,11 +35,15 @@ KINDS: dict[str, Kind] = {
     "v": Kind(_HEADS, True, "values, per key-value head"),
     "pattern": Kind(("batch", "head", "query", "key"), True, "attention probabilities"),
     "z": Kind(_HEADS, True, "each head's weighted sum of values, before the output projection"),
-    "attn_out": Kind(_STREAM, True, "what attention adds to the residual stream (after its post-norm, where there is one)"),
+    "attn_out": Kind(
+        _STREAM, True, "what attention adds to the residual stream (after its post-norm, where there is one)"
+    ),
     "resid_mid": Kind(_STREAM, True, "the residual stream between attention and MLP"),
     "mlp_in": Kind(_STREAM, True, "what the MLP reads (after its norm, where there is one)"),
     "neurons": Kind(("batch", "pos", "d_mlp"), True, "hidden activations of the MLP, what its down projection reads"),
-    "mlp_out": Kind(_STREAM, True, "what the MLP adds to the residual stream (after its post-norm, where there is one)"),
+    "mlp_out": Kind(
+        _STREAM, True, "what the MLP adds to the residual stream (after its post-norm, where there is one)"
+    ),
     "resid_post": Kind(_STREAM, True, "the residual stream that leaves the block"),
     "final_norm": Kind(_STREAM, False, "the residual stream after the final norm"),
     "logits": Kind(("batch", "pos", "vocab"), False, "next-token logits"),
@@ -148,9 +152,7 @@ def expand_sites(patterns: Iterable[str | Site], n_layers: int) -> tuple[Site, .
 
 def _expand_wildcard(pattern: str, n_layers: int) -> list[Site]:
     every = [
-        Site(name, layer)
-        for name, kind in KINDS.items()
-        for layer in (range(n_layers) if kind.is_layered else (None,))
+        Site(name, layer) for name, kind in KINDS.items() for layer in (range(n_layers) if kind.is_layered else (None,))
     ]
     regex = re.compile(re.escape(pattern).replace(r"\*", ".*"))
     found = [site for site in every if regex.fullmatch(str(site))]
@@ -183,6 +185,8 @@ def parse_feature(text: str) -> FeatureName:
     match = re.fullmatch(r"([^/@]+)/(\d{1,9})(?:@(.+))?", text.strip())
     if match is None:
         raise UnknownName(
-            f"No feature '{text}'.", "It is not of the form site/index.", "Write 'resid_post.15/1234' or add '@dictionary'."
+            f"No feature '{text}'.",
+            "It is not of the form site/index.",
+            "Write 'resid_post.15/1234' or add '@dictionary'.",
         )
     return FeatureName(parse_site(match.group(1)), int(match.group(2)), match.group(3))

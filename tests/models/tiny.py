@@ -2,7 +2,7 @@
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, CONFIG_MAPPING
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from hooke.models.model import Model
 
@@ -45,7 +45,11 @@ ARCHITECTURES: dict[str, dict[str, object]] = {
 def tiny_hf(architecture: str, seed: int = 0, **settings: object) -> nn.Module:
     """A tiny model of an architecture with random weights."""
     config_class = CONFIG_MAPPING[architecture]
-    known = _SHAPE if architecture != "gpt2" else {key: _SHAPE[key] for key in ("vocab_size", "bos_token_id", "eos_token_id", "initializer_range")}
+    known = (
+        _SHAPE
+        if architecture != "gpt2"
+        else {key: _SHAPE[key] for key in ("vocab_size", "bos_token_id", "eos_token_id", "initializer_range")}
+    )
     config = config_class(**{**known, **ARCHITECTURES.get(architecture, {}), **settings})
     torch.manual_seed(seed)
     return AutoModelForCausalLM.from_config(config).eval()

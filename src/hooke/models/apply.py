@@ -62,7 +62,7 @@ def _compile(model: "Model", edit: Edit, known: dict[str, Dictionary]) -> Compil
     raise BadConfig(f"No way to apply a {type(edit).__name__}.", "", "Use one of the edits in hooke.models.edits.")
 
 
-def _bind(edit: Edit, site: Site, apply) -> CompiledEdit:  # noqa: ANN001
+def _bind(edit: Edit, site: Site, apply) -> CompiledEdit:
     return CompiledEdit(site, apply, edit.positions, edit.when)
 
 
@@ -72,7 +72,9 @@ def _row(model: "Model", site: str, vector: Tensor | str, known: dict[str, Dicti
         vector = dictionary.decoder_rows(torch.tensor([index], device=dictionary.W_dec.device))[0]
     width = model.width(parse_site(site))
     if vector.shape[-1] != width:
-        raise ShapeMismatch(f"The vector does not fit '{site}'.", f"It has {vector.shape[-1]} entries, the site {width}.", "")
+        raise ShapeMismatch(
+            f"The vector does not fit '{site}'.", f"It has {vector.shape[-1]} entries, the site {width}.", ""
+        )
     return vector.detach().to(model.device)
 
 
@@ -81,11 +83,15 @@ def _feature(text: str, known: dict[str, Dictionary]) -> tuple[Dictionary, int]:
     dictionary = known[name.dictionary or ""]
     if name.index >= dictionary.n_features:
         raise UnknownName(
-            f"No feature '{text}'.", f"'{dictionary.name}' has features 0-{dictionary.n_features - 1}.", "Choose one of them."
+            f"No feature '{text}'.",
+            f"'{dictionary.name}' has features 0-{dictionary.n_features - 1}.",
+            "Choose one of them.",
         )
     if name.site not in dictionary.reads:
         raise UnknownName(
-            f"No feature '{text}'.", f"'{dictionary.name}' reads {', '.join(map(str, dictionary.reads))}.", "Use that site."
+            f"No feature '{text}'.",
+            f"'{dictionary.name}' reads {', '.join(map(str, dictionary.reads))}.",
+            "Use that site.",
         )
     return dictionary, name.index
 
@@ -107,7 +113,7 @@ def _only_site(model: "Model", dictionary: Dictionary) -> Site:
     return site
 
 
-def _feature_edit(model: "Model", edit: Edit, text: str, known: dict[str, Dictionary], change) -> CompiledEdit:  # noqa: ANN001
+def _feature_edit(model: "Model", edit: Edit, text: str, known: dict[str, Dictionary], change) -> CompiledEdit:
     dictionary, index = _feature(text, known)
     site = _only_site(model, dictionary)
     row = dictionary.decoder_rows(torch.tensor([index], device=dictionary.W_dec.device))[0].detach()

@@ -1,8 +1,9 @@
 """Where a model's sites are: found by structure and by the flow of numbers, never by an architecture's name.
 
-A short probe runs through the model. What each module read and returned tells which module is what: a norm that reads
-exactly what attention returned is a post-norm; the module that reads resid_pre + attn_out reads resid_mid; the linear map
-whose output is the MLP's output reads the neurons. A site whose algebra does not hold on the probe is refused by name.
+A short probe runs through the model. What each module read and returned tells which module is what: a norm that
+reads exactly what attention returned is a post-norm; the module that reads resid_pre + attn_out reads resid_mid; the
+linear map whose output is the MLP's output reads the neurons. A site whose algebra does not hold on the probe is
+refused by name.
 """
 
 import sys
@@ -124,7 +125,12 @@ def resolve(hf: nn.Module) -> Anatomy:
     if anatomy.final_norm is not None:
         anatomy.taps[Site("final_norm")] = Tap(anatomy.final_norm, "output")
     else:
-        _refuse(anatomy, "final_norm", "no norm between the last block and the unembedding was found", "resid_post of the last layer")
+        _refuse(
+            anatomy,
+            "final_norm",
+            "no norm between the last block and the unembedding was found",
+            "resid_post of the last layer",
+        )
     for layer, block in enumerate(blocks):
         _resolve_block(anatomy, layer, block, records, config)
     return anatomy
@@ -229,7 +235,9 @@ def _parts(block: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
     return attention, others
 
 
-def _resolve_block(anatomy: Anatomy, layer: int, block: nn.Module, records: dict[nn.Module, _Record], config: Any) -> None:
+def _resolve_block(
+    anatomy: Anatomy, layer: int, block: nn.Module, records: dict[nn.Module, _Record], config: Any
+) -> None:
     anatomy.taps[Site("resid_pre", layer)] = Tap(block, "input")
     anatomy.taps[Site("resid_post", layer)] = Tap(block, "output")
     attention, mlps = _parts(block)
@@ -250,13 +258,17 @@ def _resolve_block(anatomy: Anatomy, layer: int, block: nn.Module, records: dict
         _resolve_stream(anatomy, layer, block, attention[0], mlps[0], records)
 
 
-def _resolve_attention(anatomy: Anatomy, layer: int, attention: nn.Module, records: dict[nn.Module, _Record], config: Any) -> None:
+def _resolve_attention(
+    anatomy: Anatomy, layer: int, attention: nn.Module, records: dict[nn.Module, _Record], config: Any
+) -> None:
     anatomy.taps[Site("attn_in", layer)] = Tap(attention, "input")
     n_heads = config.num_attention_heads
     projections = [
         module
         for module in attention.modules()
-        if _is_linear(module) and module in records and _same(records[module].returned, records[attention].returned, 1e-6)
+        if _is_linear(module)
+        and module in records
+        and _same(records[module].returned, records[attention].returned, 1e-6)
     ]
     width = records[projections[-1]].read if projections else None
     if width is None or width.shape[-1] % n_heads:
@@ -266,7 +278,12 @@ def _resolve_attention(anatomy: Anatomy, layer: int, attention: nn.Module, recor
         anatomy.taps[Site("z", layer)] = Tap(projections[-1], "input", (n_heads, width.shape[-1] // n_heads))
     if eager_attention(attention) is None:
         for kind in ATTENTION_SITES:
-            _refuse(anatomy, f"{kind}.{layer}", f"{type(attention).__name__} does not go through transformers' attention interface", "z or attn_out")
+            _refuse(
+                anatomy,
+                f"{kind}.{layer}",
+                f"{type(attention).__name__} does not go through transformers' attention interface",
+                "z or attn_out",
+            )
     else:
         anatomy.attention[layer] = attention
 
@@ -302,17 +319,31 @@ def _post_norm(block: nn.Module, part: nn.Module, records: dict[nn.Module, _Reco
 
 
 def _resolve_stream(
-    anatomy: Anatomy, layer: int, block: nn.Module, attention: nn.Module, mlp: nn.Module, records: dict[nn.Module, _Record]
+    anatomy: Anatomy,
+    layer: int,
+    block: nn.Module,
+    attention: nn.Module,
+    mlp: nn.Module,
+    records: dict[nn.Module, _Record],
 ) -> None:
     attention_end = _post_norm(block, attention, records) or attention
     mlp_norm = _post_norm(block, mlp, records)
     mlp_end = mlp_norm or mlp
     pre, post = records[block].read, records[block].returned
     attn_out, mlp_out = records[attention_end].returned, records[mlp_end].returned
-    if pre is None or post is None or attn_out is None or mlp_out is None or not _same(pre + attn_out + mlp_out.view_as(pre), post):
+    if (
+        pre is None
+        or post is None
+        or attn_out is None
+        or mlp_out is None
+        or not _same(pre + attn_out + mlp_out.view_as(pre), post)
+    ):
         for kind in ("attn_out", "mlp_out", "resid_mid"):
             _refuse(
-                anatomy, f"{kind}.{layer}", "resid_post is not resid_pre + attn_out + mlp_out on this model", "resid_pre or resid_post"
+                anatomy,
+                f"{kind}.{layer}",
+                "resid_post is not resid_pre + attn_out + mlp_out on this model",
+                "resid_pre or resid_post",
             )
         return
     anatomy.taps[Site("attn_out", layer)] = Tap(attention_end, "output")

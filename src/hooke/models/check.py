@@ -12,7 +12,7 @@ from hooke.models.model import Model, Prompts, Run, Tokens
 from hooke.sites import Site
 
 CHECK_TEXT = (
-    "The microscope that Robert Hooke described in 1665 showed a slice of cork as rows of small boxes, which he called cells.",
+    "The microscope that Robert Hooke described in 1665 showed cork as rows of small boxes, which he called cells.",
     "def area(radius):\n    return 3.14159 * radius ** 2\n",
     "Le chat dort.",
 )
@@ -69,7 +69,12 @@ def check(model: Model, prompts: Prompts | None = None) -> CheckReport:
     run = model.run(tokens, capture=[f"{kind}.*" for kind in kinds if _has_any(model, kind)])
     limit = tolerance(model.dtype)
     contracts = [
-        Contract(equation=equation, site=str(site), error=relative_error(_real(found, tokens), _real(expected, tokens)), limit=limit)
+        Contract(
+            equation=equation,
+            site=str(site),
+            error=relative_error(_real(found, tokens), _real(expected, tokens)),
+            limit=limit,
+        )
         for equation, site, found, expected in _equations(model, run)
     ]
     contracts += _heads(model, run, limit)
@@ -98,7 +103,12 @@ def _equations(model: Model, run: Run) -> Iterator[tuple[str, Site, Tensor, Tens
     for layer in range(model.n_layers):
         pre, post = run[Site("resid_pre", layer)], run[Site("resid_post", layer)]
         if layer + 1 < model.n_layers:
-            yield "resid_pre of the next layer = resid_post", Site("resid_post", layer), run[Site("resid_pre", layer + 1)], post
+            yield (
+                "resid_pre of the next layer = resid_post",
+                Site("resid_post", layer),
+                run[Site("resid_pre", layer + 1)],
+                post,
+            )
         if model.has(Site("attn_out", layer)) and model.has(Site("mlp_out", layer)):
             attn_out, mlp_out = run[Site("attn_out", layer)], run[Site("mlp_out", layer)]
             if model.has(Site("resid_mid", layer)):
@@ -106,7 +116,12 @@ def _equations(model: Model, run: Run) -> Iterator[tuple[str, Site, Tensor, Tens
                 yield "resid_mid = resid_pre + attn_out", Site("resid_mid", layer), pre + attn_out, mid
                 yield "resid_post = resid_mid + mlp_out", Site("resid_post", layer), mid + mlp_out.view_as(mid), post
             else:
-                yield "resid_post = resid_pre + attn_out + mlp_out", Site("resid_post", layer), pre + attn_out + mlp_out.view_as(pre), post
+                yield (
+                    "resid_post = resid_pre + attn_out + mlp_out",
+                    Site("resid_post", layer),
+                    pre + attn_out + mlp_out.view_as(pre),
+                    post,
+                )
         if layer in anatomy.mlp_paths:
             path = anatomy.mlp_paths[layer]
             with torch.no_grad():
@@ -136,7 +151,11 @@ def _heads(model: Model, run: Run, limit: float) -> list[Contract]:
         raw = _attention_output(model, layer, run, projected)
         if raw is not None:
             error = relative_error(raw[mask], run[Site("attn_out", layer)][mask])
-            found.append(Contract(equation="attn_out = output projection of z", site=str(Site("z", layer)), error=error, limit=limit))
+            found.append(
+                Contract(
+                    equation="attn_out = output projection of z", site=str(Site("z", layer)), error=error, limit=limit
+                )
+            )
     return found
 
 
@@ -154,15 +173,27 @@ def _attention_output(model: Model, layer: int, run: Run, projected: Tensor) -> 
 def _idle_edits(model: Model, tokens: Tokens, run: Run) -> list[Contract]:
     """An empty list of edits, and edits that add nothing, leave the logits bit-identical."""
     assert run.logits is not None
-    same = model.run(tokens, edits=[]).logits
-    nothing = [Add(site=str(site), vector=torch.zeros(model.d_model)) for site in model.expand(["resid_*.*", "*_out.*"])]
+    plain, same = model.run(tokens).logits, model.run(tokens, edits=[]).logits
+    nothing = [
+        Add(site=str(site), vector=torch.zeros(model.d_model)) for site in model.expand(["resid_*.*", "*_out.*"])
+    ]
     added = model.run(tokens, edits=nothing).logits
-    assert same is not None and added is not None
-    plain = model.run(tokens).logits
     assert plain is not None
+    assert same is not None
+    assert added is not None
     return [
-        Contract(equation="no edits: bit-identical logits", site="logits", error=0.0 if torch.equal(same, plain) else 1.0, limit=0.0),
-        Contract(equation="edits that add zero: the same logits", site="logits", error=relative_error(added[tokens.mask], plain[tokens.mask]), limit=0.0),
+        Contract(
+            equation="no edits: bit-identical logits",
+            site="logits",
+            error=0.0 if torch.equal(same, plain) else 1.0,
+            limit=0.0,
+        ),
+        Contract(
+            equation="edits that add zero: the same logits",
+            site="logits",
+            error=relative_error(added[tokens.mask], plain[tokens.mask]),
+            limit=0.0,
+        ),
     ]
 
 

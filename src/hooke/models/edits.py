@@ -1,7 +1,8 @@
 """Changes made at sites during a run: plain, serialisable data. The same JSON works wherever edits are accepted.
 
-An edit says what to change (`Add`, `Project`, `Clamp`, `Scale`, `Ablate`, `Patch`, `Splice`), where in the text (`positions`,
-counted from the start of each prompt) and in which phase (`when`). Edits at one site apply in the order given.
+An edit says what to change (`Add`, `Project`, `Clamp`, `Scale`, `Ablate`, `Patch`, `Splice`), where in the text
+(`positions`, counted from the start of each prompt) and in which phase (`when`). Edits at one site apply in the order
+given.
 """
 
 import base64
@@ -37,8 +38,6 @@ class Edit:
             raise BadConfig(f"No phase '{self.when}' for an edit.", "", "Use 'all', 'prompt' or 'generated'.")
         if isinstance(self.positions, str):
             parse_slice(self.positions)
-        elif self.positions is not None:
-            object.__setattr__(self, "positions", tuple(int(place) for place in self.positions))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Edit) and edits_to_json([self]) == edits_to_json([other])
@@ -76,7 +75,7 @@ class Add(_SiteEdit):
 
     vector: Tensor | str
     """A vector as wide as the site, or a feature's name, which stands for its decoder row."""
-    scale: float = 1.0
+    scale: float | int = 1.0
     """Factor on the vector."""
 
     def __post_init__(self) -> None:
@@ -101,7 +100,7 @@ class Project(_SiteEdit):
 class Clamp(_FeatureEdit):
     """x + (value - a) · decoder row, where a is the feature's activation on x."""
 
-    value: float
+    value: float | int
     """The activation to force, in the dictionary's own units."""
 
     def __post_init__(self) -> None:
@@ -113,7 +112,7 @@ class Clamp(_FeatureEdit):
 class Scale(_FeatureEdit):
     """x + (factor - 1) · a · decoder row, where a is the feature's activation on x."""
 
-    factor: float
+    factor: float | int
     """Factor on the activation; 0 ablates."""
 
     def __post_init__(self) -> None:
@@ -207,9 +206,18 @@ def _from_data(data: Any) -> Edit:
                 f"{kind.__name__} has no setting '{key}'.", did_you_mean(key, known), f"It has: {', '.join(known)}."
             )
     try:
-        return kind(**given)
+        return kind(**{key: _from_json(key, value) for key, value in given.items()})
     except (TypeError, ValueError) as error:
-        raise BadConfig(f"This {kind.__name__} was not accepted.", f"{error}.", f"It has: {', '.join(known)}.") from error
+        raise BadConfig(
+            f"This {kind.__name__} was not accepted.", f"{error}.", f"It has: {', '.join(known)}."
+        ) from error
+
+
+def _from_json(setting: str, value: Any) -> Any:
+    if setting == "positions" and isinstance(value, list):
+        return tuple(value)
+    is_tensor = isinstance(value, dict | list)
+    return _tensor_from_data(value) if is_tensor and setting in ("vector", "direction", "value") else value
 
 
 def _tensor_to_data(value: Tensor) -> dict[str, Any]:
@@ -217,25 +225,30 @@ def _tensor_to_data(value: Tensor) -> dict[str, Any]:
     return {"shape": list(array.shape), "float32": base64.b64encode(array.astype("<f4").tobytes()).decode()}
 
 
-def _tensor(value: Any) -> Float[Tensor, "..."]:
-    if isinstance(value, dict):
-        if set(value) != {"shape", "float32"}:
-            raise BadConfig("A tensor in an edit was not accepted.", f"Found keys {sorted(value)}.", "Give shape and float32.")
-        raw = np.frombuffer(base64.b64decode(value["float32"]), dtype="<f4")
-        value = raw.reshape(value["shape"]).copy()
-    tensor = torch.as_tensor(value, dtype=torch.float32).detach()
+def _tensor_from_data(data: dict[str, Any] | list[Any]) -> Tensor:
+    if isinstance(data, list):
+        return torch.tensor(data, dtype=torch.float32)
+    if set(data) != {"shape", "float32"}:
+        raise BadConfig(
+            "A tensor in an edit was not accepted.", f"Found keys {sorted(data)}.", "Give shape and float32."
+        )
+    raw = np.frombuffer(base64.b64decode(data["float32"]), dtype="<f4")
+    return torch.from_numpy(raw.reshape(data["shape"]).copy())
+
+
+def _tensor(value: Tensor) -> Float[Tensor, "..."]:
+    tensor = value.detach().to(torch.float32)
     if not bool(torch.isfinite(tensor).all()):
         raise BadConfig("A tensor in an edit holds values that are not finite.", "", "Check what made it.")
     return tensor
 
 
-def _vector(value: Any) -> Tensor | str:
+def _vector(value: Tensor | str) -> Tensor | str:
     if isinstance(value, str):
         return str(parse_feature(value))
-    tensor = _tensor(value)
-    if tensor.ndim != 1:
-        raise BadConfig("An edit's vector has one axis.", f"Found shape {list(tensor.shape)}.", "Give one row.")
-    return tensor
+    if value.ndim != 1:
+        raise BadConfig("An edit's vector has one axis.", f"Found shape {list(value.shape)}.", "Give one row.")
+    return _tensor(value)
 
 
 def _require_finite(name: str, value: Any) -> None:

@@ -20,9 +20,9 @@ from hooke.models.model import Model, Prompts, Tokens
 class Sampling:
     """How the next token is chosen."""
 
-    temperature: float = 0.0
+    temperature: float | int = 0.0
     """0 takes the likeliest token; larger values flatten the distribution."""
-    top_p: float = 1.0
+    top_p: float | int = 1.0
     """Sample from the smallest set of tokens that holds this much probability."""
 
     def __post_init__(self) -> None:
@@ -40,8 +40,8 @@ def generate(
     *,
     edits: Sequence[Edit] = (),
     max_tokens: int = 64,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
+    temperature: float | int = 0.0,
+    top_p: float | int = 1.0,
     generator: torch.Generator | None = None,
     stream: bool = False,
     chat: bool = False,
@@ -69,7 +69,9 @@ def generate(
     steps = generate_tokens(model, tokens, edits, max_tokens, sampling, generator, dictionaries)
     if stream:
         if len(tokens.ids) != 1:
-            raise BadRequest("Only one prompt can be streamed.", f"Found {len(tokens.ids)}.", "Give one, or do not stream.")
+            raise BadRequest(
+                "Only one prompt can be streamed.", f"Found {len(tokens.ids)}.", "Give one, or do not stream."
+            )
         return _stream_text(model, steps)
     rows: list[list[int]] = [[] for _ in tokens.ids]
     for ids, is_open in steps:
@@ -88,10 +90,14 @@ def chat_tokens(model: Model, prompt: Prompts) -> Tokens:
         BadRequest: the model has no chat template, or the prompts are not text.
     """
     if not getattr(model.tokenizer, "chat_template", None) or isinstance(prompt, Tensor):
-        raise BadRequest(f"{model.name} cannot chat.", "It has no chat template, or the prompt is not text.", "Leave chat out.")
+        raise BadRequest(
+            f"{model.name} cannot chat.", "It has no chat template, or the prompt is not text.", "Leave chat out."
+        )
     texts = [prompt] if isinstance(prompt, str) else list(prompt)
     rows = [
-        model.tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
+        model.tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+        )
         for text in texts
     ]
     ids = [model.tokenizer(row, add_special_tokens=False)["input_ids"] for row in rows]
@@ -120,7 +126,13 @@ def generate_tokens(
     ends = torch.tensor(sorted(end_tokens(model)), dtype=torch.int64, device=ids.device)
     fresh = slice(None)
     for _ in range(max_tokens):
-        running = Pass(model.anatomy, frozenset(), compiled, lambda _, value: value, moment=Moment(position[:, fresh], tokens.lengths))
+        running = Pass(
+            model.anatomy,
+            frozenset(),
+            compiled,
+            lambda _, value: value,
+            moment=Moment(position[:, fresh], tokens.lengths),
+        )
         with model.open(running), torch.no_grad():
             output = model.hf(
                 input_ids=ids[:, fresh],
@@ -142,7 +154,9 @@ def generate_tokens(
         fresh = slice(-1, None) if cache is not None else slice(None)
 
 
-def choose(logits: Float[Tensor, "batch vocab"], sampling: Sampling, generator: torch.Generator | None) -> Int[Tensor, " batch"]:
+def choose(
+    logits: Float[Tensor, "batch vocab"], sampling: Sampling, generator: torch.Generator | None
+) -> Int[Tensor, " batch"]:
     """The next token of each row."""
     if sampling.temperature == 0:
         return logits.argmax(-1)

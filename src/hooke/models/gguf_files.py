@@ -24,17 +24,27 @@ def check_gguf(path: Path) -> int:
     with path.open("rb") as handle:
         head = handle.read(24)
     if len(head) < 24 or head[:4] != b"GGUF":
-        raise BadArtefact(f"'{path}' is not a GGUF file.", "It does not begin with 'GGUF'.", "Give a model file in GGUF format.")
+        raise BadArtefact(
+            f"'{path}' is not a GGUF file.", "It does not begin with 'GGUF'.", "Give a model file in GGUF format."
+        )
     n_tensors, n_keys = struct.unpack("<QQ", head[8:])
     if max(n_tensors, n_keys) * 8 > size:
-        raise BadArtefact(f"'{path}' is damaged.", f"Its header claims {n_tensors} tensors and {n_keys} keys in {size} bytes.", "Fetch it again.")
+        raise BadArtefact(
+            f"'{path}' is damaged.",
+            f"Its header claims {n_tensors} tensors and {n_keys} keys in {size} bytes.",
+            "Fetch it again.",
+        )
     try:
         reader = GGUFReader(path)
         ends = [int(tensor.data_offset) + int(tensor.n_bytes) for tensor in reader.tensors]
     except (ValueError, IndexError, KeyError, OverflowError, UnicodeDecodeError, MemoryError) as error:
         raise BadArtefact(f"'{path}' is cut short or damaged.", f"{error}.", "Fetch it again.") from error
     if not ends or max(ends) > size:
-        raise BadArtefact(f"'{path}' is cut short.", f"Its tensors end at byte {max(ends, default=0)}, the file at {size}.", "Fetch it again.")
+        raise BadArtefact(
+            f"'{path}' is cut short.",
+            f"Its tensors end at byte {max(ends, default=0)}, the file at {size}.",
+            "Fetch it again.",
+        )
     return sum(int(tensor.n_elements) for tensor in reader.tensors)
 
 
@@ -52,17 +62,19 @@ def converted(path: Path, lab: Lab, name: str) -> Path:
         OutOfSpace: the disk cannot hold the converted weights.
         LabBusy: another process is converting the same file.
     """
-    n_weights = check_gguf(path)
     target = lab.path("models", f"{name}-{file_fingerprint(path)}-v{CONVERSION}")
     if target.exists():
         return target
+    n_weights = check_gguf(path)
     with writing(target):
         if target.exists():
             return target
         require_space(target.parent, 4 * n_weights)
         with staged(target) as aside:
             _convert(path, aside)
-            write_json(aside / "provenance.json", provenance(inputs={"file": path.name, "sha256": file_fingerprint(path)}))
+            write_json(
+                aside / "provenance.json", provenance(inputs={"file": path.name, "sha256": file_fingerprint(path)})
+            )
     return target
 
 
@@ -78,7 +90,11 @@ def _convert(path: Path, folder: Path) -> None:
             tokenizer = AutoTokenizer.from_pretrained(path.parent, **source)
             hf: Any = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **source)
     except (ValueError, KeyError, RuntimeError, NotImplementedError, OSError) as error:
-        raise BadArtefact(f"'{path.name}' could not be converted.", f"{str(error).splitlines()[0]}.", "Its architecture may not be supported.") from error
+        raise BadArtefact(
+            f"'{path.name}' could not be converted.",
+            f"{str(error).splitlines()[0]}.",
+            "Its architecture may not be supported.",
+        ) from error
     # transformers marks the model as quantised and would refuse to save it, though every weight is a plain float now.
     if hasattr(hf.config, "quantization_config"):
         del hf.config.quantization_config

@@ -1,10 +1,10 @@
 """Reading and changing a forward pass. The only module that attaches hooks; they never outlive the `with` block.
 
-Every site is reached in one of three ways: at a tap (one end of a module), at transformers' attention interface (queries,
-keys, values and the pattern), or by algebra (an edit of resid_mid is a change of attn_out by the same amount).
+Every site is reached in one of three ways: at a tap (one end of a module), at transformers' attention interface
+(queries, keys, values and the pattern), or by algebra (an edit of resid_mid is a change of attn_out by the same amount).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
@@ -66,6 +66,21 @@ class CompiledEdit:
 
 def _from_end(bound: int, n_prompt: Tensor) -> Tensor:
     return n_prompt + bound if bound < 0 else torch.full_like(n_prompt, bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A block's call, ready to be made again on another residual stream."""
+
+    block: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def again(self, stream: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+        """What the block makes of this stream, everything else as it was."""
+        found = first_tensor(self.block(stream, *self.args, **self.kwargs))
+        assert found is not None
+        return found
 
 
 class Stop(Exception):
@@ -128,7 +143,9 @@ class Pass:
 _current: ContextVar[Pass | None] = ContextVar("hooke_attention", default=None)
 
 
-def _attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any) -> tuple[Tensor, Tensor]:
+def _attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, Tensor]:
     """The architecture's own plain attention, with the sites q, k, v and pattern visited on the way."""
     eager = eager_attention(module)
     assert eager is not None
@@ -169,6 +186,22 @@ def attached(hf: nn.Module, running: Pass) -> Iterator[None]:
             yield
     finally:
         _current.reset(token)
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def recorded(blocks: Sequence[nn.Module]) -> Iterator[list[Call]]:
+    """What each block was called with besides the residual stream, in the order of the calls inside the block."""
+    calls: list[Call] = []
+
+    def record(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        calls.append(Call(module, args[1:], {name: value for name, value in kwargs.items() if name != "hidden_states"}))
+
+    handles = [block.register_forward_pre_hook(record, with_kwargs=True) for block in blocks]
+    try:
+        yield calls
+    finally:
         for handle in handles:
             handle.remove()
 

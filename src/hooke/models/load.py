@@ -32,7 +32,7 @@ def load(
     """The model that `ref` names, unchanged, with its tokenizer and chat template.
 
     Args:
-        ref: a zoo name (`smollm2-135m`), a folder with config.json and safetensors, a hub id (`owner/name`), or a .gguf file.
+        ref: a zoo name (`smollm2-135m`), a folder with config.json and safetensors, a hub id (`owner/name`), a .gguf file.
         device: "auto" takes a GPU when there is one.
         dtype: "auto" is float32 on a CPU and the model's own dtype elsewhere.
         revision: branch, tag or commit of a hub id.
@@ -80,7 +80,9 @@ def pick_device(device: str) -> torch.device:
         found = torch.device(device)
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise BadConfig(f"No device '{device}' on this machine.", f"{str(error).splitlines()[0]}.", "Use auto or cpu.") from error
+        raise BadConfig(
+            f"No device '{device}' on this machine.", f"{str(error).splitlines()[0]}.", "Use auto or cpu."
+        ) from error
     return found
 
 
@@ -103,13 +105,20 @@ def _fetched(ref: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    is_offline = any(os.environ.get(flag, "").upper() in ("1", "TRUE", "ON", "YES") for flag in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
+    is_offline = any(
+        os.environ.get(flag, "").upper() in ("1", "TRUE", "ON", "YES")
+        for flag in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    )
     wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
     try:
         return Path(snapshot_download(ref, revision=revision, allow_patterns=wanted, local_files_only=is_offline))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as error:
         found = "This machine is set to work offline." if is_offline else f"{str(error).splitlines()[0]}"
-        raise UnknownName(f"'{ref}' could not be fetched from the hub.", found, "Check the id and the network, or give a local folder.") from error
+        raise UnknownName(
+            f"'{ref}' could not be fetched from the hub.",
+            found,
+            "Check the id and the network, or give a local folder.",
+        ) from error
 
 
 def _open(folder: Path, name: str, device: torch.device, dtype: str | torch.dtype, lab: Lab) -> Model:
@@ -136,10 +145,17 @@ def _open_weights(folder: Path, device: torch.device, dtype: torch.dtype | str) 
     try:
         with quiet_transformers():
             hf, report = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True, trust_remote_code=False
+                folder,
+                dtype=dtype,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+                trust_remote_code=False,
             )
     except (ValueError, KeyError, RuntimeError, OSError, TypeError) as error:
-        raise UnsupportedModel(f"'{folder.name}' could not be opened.", f"{str(error).splitlines()[0]}.", "See its config.json.") from error
+        raise UnsupportedModel(
+            f"'{folder.name}' could not be opened.", f"{str(error).splitlines()[0]}.", "See its config.json."
+        ) from error
     missing, misfits = sorted(report["missing_keys"]), list(report.get("mismatched_keys", ()))
     if missing or misfits:
         some = ", ".join([*map(str, missing), *(str(one[0]) for one in misfits)][:4])
@@ -157,7 +173,11 @@ def _open_tokenizer(folder: Path, hf: nn.Module) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (ValueError, KeyError, OSError, TypeError, RuntimeError) as error:
-        raise BadArtefact(f"The tokenizer in '{folder.name}' could not be opened.", f"{str(error).splitlines()[0]}.", "Put the model's tokenizer files beside its weights.") from error
+        raise BadArtefact(
+            f"The tokenizer in '{folder.name}' could not be opened.",
+            f"{str(error).splitlines()[0]}.",
+            "Put the model's tokenizer files beside its weights.",
+        ) from error
     n_embeddings = hf.get_input_embeddings().weight.shape[0]  # pyright: ignore
     top = max(tokenizer.get_vocab().values(), default=-1)
     if top >= n_embeddings:
@@ -167,5 +187,3 @@ def _open_tokenizer(folder: Path, hf: nn.Module) -> Any:
             "Put the model's own tokenizer files there.",
         )
     return tokenizer
-
-

@@ -49,7 +49,9 @@ class Run(Mapping[Site, Tensor]):
         if wanted not in self.captures:
             names = [str(one) for one in self.captures]
             raise UnknownSite(
-                f"'{wanted}' was not captured in this run.", did_you_mean(str(wanted), names), f"Captured: {', '.join(names) or 'nothing'}."
+                f"'{wanted}' was not captured in this run.",
+                did_you_mean(str(wanted), names),
+                f"Captured: {', '.join(names) or 'nothing'}.",
             )
         return self.captures[wanted]
 
@@ -63,7 +65,9 @@ class Run(Mapping[Site, Tensor]):
 class Model:
     """A model on the table. Its weights and modules are never changed; one run at a time goes through it."""
 
-    def __init__(self, hf: nn.Module, tokenizer: Any, *, name: str, fingerprint: str = "", lab: Lab | None = None) -> None:
+    def __init__(
+        self, hf: nn.Module, tokenizer: Any, *, name: str, fingerprint: str = "", lab: Lab | None = None
+    ) -> None:
         self.hf = hf.eval()
         self.tokenizer = tokenizer
         self.name = name
@@ -143,7 +147,9 @@ class Model:
 
     def sites(self) -> tuple[Site, ...]:
         """Every site of this model, in the order of the forward pass."""
-        return tuple(sorted((site for site in every_site(self.n_layers) if self.has(site)), key=lambda site: site.depth))
+        return tuple(
+            sorted((site for site in every_site(self.n_layers) if self.has(site)), key=lambda site: site.depth)
+        )
 
     def require(self, site: Site) -> None:
         """Raises:
@@ -155,7 +161,9 @@ class Model:
         if refusal is not None:
             raise UnsupportedModel(f"{self.name} has no site '{site}':", f"{refusal.why}.", f"Use {refusal.instead}.")
         if not self.has(site):
-            raise UnsupportedModel(f"{self.name} has no site '{site}'.", "It was not found in its structure.", "See `hooke model info`.")
+            raise UnsupportedModel(
+                f"{self.name} has no site '{site}'.", "It was not found in its structure.", "See `hooke model info`."
+            )
 
     def expand(self, patterns: Iterable[str | Site]) -> tuple[Site, ...]:
         """The sites that names and wildcards stand for on this model; a wildcard skips refused sites.
@@ -181,7 +189,7 @@ class Model:
             BadRequest: a prompt is empty, or an id is outside the vocabulary.
         """
         if isinstance(prompts, Tensor):
-            rows = [row for row in (prompts[None] if prompts.ndim == 1 else prompts).to(torch.int64)]
+            rows = list((prompts[None] if prompts.ndim == 1 else prompts).to(torch.int64))
         else:
             texts = [prompts] if isinstance(prompts, str) else list(prompts)
             rows = [torch.tensor(self.tokenizer(text)["input_ids"], dtype=torch.int64) for text in texts]
@@ -189,10 +197,16 @@ class Model:
             raise BadRequest("A prompt has no tokens.", "It is empty.", "Give at least one character.")
         length = max(len(row) for row in rows)
         if length > self.context:
-            raise PromptTooLong(f"A prompt has {length} tokens.", f"{self.name} reads at most {self.context}.", "Shorten it.")
+            raise PromptTooLong(
+                f"A prompt has {length} tokens.", f"{self.name} reads at most {self.context}.", "Shorten it."
+            )
         top = max(int(row.max()) for row in rows)
         if top >= self.d_vocab or min(int(row.min()) for row in rows) < 0:
-            raise BadRequest(f"Token id {top} is outside the vocabulary.", f"{self.name} has {self.d_vocab} tokens.", "Use its own tokenizer.")
+            raise BadRequest(
+                f"Token id {top} is outside the vocabulary.",
+                f"{self.name} has {self.d_vocab} tokens.",
+                "Use its own tokenizer.",
+            )
         ids = torch.zeros(len(rows), length, dtype=torch.int64)
         mask = torch.zeros(len(rows), length, dtype=torch.bool)
         for at, row in enumerate(rows):
@@ -213,11 +227,11 @@ class Model:
     ) -> Run:
         """One forward pass with captures and edits. Without `logits` it stops at the deepest captured site.
 
-        Captures are what the model goes on to use: after the edits at their own site. Prompts of unequal length are padded
-        on the right, so position i of a capture is token i of its prompt; what stands behind a prompt's end means nothing.
+        Captures are what the model goes on to use: after the edits at their own site. Prompts of unequal length are
+        padded on the right, so position i of a capture is token i of its prompt; behind its end nothing has a meaning.
 
         Args:
-            positions: keep captures at these positions only (negative counts from each prompt's end), axis 1 of the result.
+            positions: keep captures at these positions only (negative counts from each prompt's end).
             keep_dtype: dtype of what is kept; the model's own by default.
             keep_device: device of what is kept; the model's own by default.
 
@@ -249,7 +263,13 @@ class Model:
     @contextmanager
     def open(self, running: Pass) -> Iterator[None]:
         """Exclusive use of the model with a pass attached; nothing of it stays behind, also when the block raises."""
-        with self._lock, attached(self.hf, running):
+        with self.alone(), attached(self.hf, running):
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Exclusive use of the model: other threads' runs wait until the block ends."""
+        with self._lock:
             yield
 
     @staticmethod
@@ -277,7 +297,9 @@ class Model:
         """
         norm, head = self.anatomy.final_norm, self.anatomy.unembedding
         if norm is None or head is None:
-            raise UnsupportedModel(f"{self.name} cannot be unembedded.", "No final norm or no unembedding was found.", "")
+            raise UnsupportedModel(
+                f"{self.name} cannot be unembedded.", "No final norm or no unembedding was found.", ""
+            )
         logits = head(norm(stream))
         cap, scale = getattr(self.config, "final_logit_softcapping", None), getattr(self.config, "logit_scale", None)
         if scale:
@@ -288,7 +310,9 @@ class Model:
         """Unembedding rows with the final norm's gain folded in: what a residual direction is multiplied with."""
         head = self.anatomy.unembedding
         if head is None or self.anatomy.final_norm is None:
-            raise UnsupportedModel(f"{self.name} cannot be unembedded.", "No final norm or no unembedding was found.", "")
+            raise UnsupportedModel(
+                f"{self.name} cannot be unembedded.", "No final norm or no unembedding was found.", ""
+            )
         return head.weight.detach().float() * norm_gain(self.anatomy.final_norm, self.d_model, self.device)  # pyright: ignore
 
 
@@ -328,7 +352,8 @@ def _places(tokens: Tokens, positions: Sequence[int]) -> Int[Tensor, "batch kept
     outside = (places < 0) | (places >= tokens.lengths[:, None])
     if bool(outside.any()):
         raise BadRequest(
-            f"Positions {list(positions)} are not in every prompt.", f"Lengths: {tokens.lengths.tolist()}.", "Negative positions count from the end."
+            f"Positions {list(positions)} are not in every prompt.",
+            f"Lengths: {tokens.lengths.tolist()}.",
+            "Negative positions count from the end.",
         )
     return places
-

