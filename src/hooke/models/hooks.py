@@ -1,7 +1,7 @@
 """Reading and changing a forward pass. The only module that attaches hooks; they never outlive the `with` block.
 
 Every site is reached in one of three ways: at a tap (one end of a module), at transformers' attention interface
-(queries, keys, values and the pattern), or by algebra (an edit of resid_mid is a change of attn_out by the same amount).
+(queries, keys, values and the pattern), or by algebra (an edit of resid_mid changes attn_out by the same amount).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -255,7 +255,7 @@ def _eager_attention(hf: nn.Module, is_needed: bool) -> Iterator[None]:
     if not is_needed:
         yield
         return
-    configs = {id(module.config): module.config for module in hf.modules() if hasattr(module, "config")}
+    configs: dict[int, Any] = {id(module.config): module.config for module in hf.modules() if hasattr(module, "config")}
     before = {key: config._attn_implementation for key, config in configs.items()}
     try:
         for config in configs.values():

@@ -32,7 +32,8 @@ def load(
     """The model that `ref` names, unchanged, with its tokenizer and chat template.
 
     Args:
-        ref: a zoo name (`smollm2-135m`), a folder with config.json and safetensors, a hub id (`owner/name`), a .gguf file.
+        ref: a zoo name (`smollm2-135m`), a folder with config.json and safetensors, a hub id (`owner/name`) or a
+            .gguf file.
         device: "auto" takes a GPU when there is one.
         dtype: "auto" is float32 on a CPU and the model's own dtype elsewhere.
         revision: branch, tag or commit of a hub id.
@@ -144,7 +145,7 @@ def _open_weights(folder: Path, device: torch.device, dtype: torch.dtype | str) 
 
     try:
         with quiet_transformers():
-            hf, report = AutoModelForCausalLM.from_pretrained(
+            opened: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=dtype,
                 local_files_only=True,
@@ -152,6 +153,7 @@ def _open_weights(folder: Path, device: torch.device, dtype: torch.dtype | str) 
                 output_loading_info=True,
                 trust_remote_code=False,
             )
+            hf, report = opened
     except (ValueError, KeyError, RuntimeError, OSError, TypeError) as error:
         raise UnsupportedModel(
             f"'{folder.name}' could not be opened.", f"{str(error).splitlines()[0]}.", "See its config.json."

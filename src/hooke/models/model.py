@@ -108,7 +108,7 @@ class Model:
     @property
     def d_vocab(self) -> int:
         """Number of token embeddings."""
-        return self.anatomy.embedding.weight.shape[0]  # pyright: ignore[reportReturnType]
+        return self.anatomy.embedding.weight.shape[0]  # pyright: ignore
 
     @property
     def context(self) -> int:
