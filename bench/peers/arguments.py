@@ -1,0 +1,46 @@
+"""The command lines of the benchmark scripts, the same for hooke and its peers."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def training_parser() -> argparse.ArgumentParser:
+    """What to train on and for how long."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", type=Path, help="float32 .npy, [n, d]: what is trained on")
+    parser.add_argument(
+        "--held-out", type=Path, help="float32 .npy, [n, d]: measure the quality on these rows after training"
+    )
+    parser.add_argument("--features", type=int, default=4608)
+    parser.add_argument("--k", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=4096)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--warm-up", type=int, default=2, help="steps left out of the median")
+    parser.add_argument("--lr", type=float, default=1e-3, help="held constant from the first step to the last")
+    return parser
+
+
+def training_arguments(parser: argparse.ArgumentParser | None = None) -> argparse.Namespace:
+    """The parsed command line; `facts` are the numbers that belong into the report."""
+    asked = (parser or training_parser()).parse_args()
+    asked.facts = _facts(asked, "features", "k", "batch", "steps", "lr") | {"n_tokens": asked.steps * asked.batch}
+    return asked
+
+
+def harvest_arguments() -> argparse.Namespace:
+    """The model folder, the token file and the block behind which the residual stream is taken."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", type=Path, help="a Hugging Face folder: config.json, safetensors, tokenizer")
+    parser.add_argument("tokens", type=Path, help="int64 .npy, [windows, pos]; the first --batch windows are used")
+    parser.add_argument("--block", type=int, default=15)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--context", type=int, default=256)
+    parser.add_argument("--repetitions", type=int, default=5)
+    asked = parser.parse_args()
+    asked.facts = _facts(asked, "block", "batch", "context")
+    return asked
+
+
+def _facts(asked: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(asked, name) for name in names}

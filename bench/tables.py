@@ -1,0 +1,202 @@
+"""Saved results as Markdown tables, put between markers into docs/benchmarks.md."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import medians
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+
+Reports = Sequence[dict[str, Any]]
+
+
+def place(topic: str, text: str, page: Path = PAGE) -> None:
+    """Put the text between the topic's markers; a page that has none gets them at its end."""
+    opening, closing = f"<!-- bench:{topic} -->", f"<!-- /bench:{topic} -->"
+    whole = page.read_text(encoding="utf-8") if page.exists() else "# Benchmarks\n"
+    if opening not in whole or closing not in whole:
+        whole += f"\n{opening}\n{closing}\n"
+    before, _, rest = whole.partition(opening)
+    _, _, after = rest.partition(closing)
+    page.write_text(f"{before}{opening}\n{text.strip()}\n{closing}{after}", encoding="utf-8")
+
+
+def render(topic: str, result: dict[str, Any]) -> str:
+    """The tables of one topic, under a line that says on what machine and under what load they were measured."""
+    reports = result["reports"]
+    failures = [f"- {one['tool']}: failed: {one['failed']}" for one in reports if "failed" in one]
+    done = [one for one in reports if "failed" not in one]
+    return "\n\n".join([_machine(topic, result), *RENDERERS[topic](done), *(["\n".join(failures)] if failures else [])])
+
+
+def harvest_tables(reports: Reports) -> list[str]:
+    """Tokens per second and time against the bare pass in the same process, one row per tool and way."""
+    flat = [
+        {"tool": one["tool"], "version": _version(one), "peak_megabytes": one.get("peak_megabytes")}
+        | {"largest": one.get("largest_activation")}
+        | row
+        for one in reports
+        for row in one["rows"]
+    ]
+    rows = medians(flat, ["tool", "version", "variant"], ["tokens_per_second", "ratio", *_HARVEST_REST])
+    bare = [{"bare": one["bare_tokens_per_second"]} for one in reports if "bare_tokens_per_second" in one]
+    lines = [
+        ["plain transformers", "", "bare pass, cut behind the block", _whole(_median(bare, "bare")), "1.00", "", ""]
+    ]
+    for row in sorted(rows, key=lambda row: row["ratio"]):
+        lines.append(
+            [
+                row["tool"],
+                row["version"],
+                row["variant"],
+                _whole(row["tokens_per_second"]),
+                f"{row['ratio']:.2f}",
+                _share_off(row),
+                _whole(row.get("peak_megabytes")),
+            ]
+        )
+    heads = ["tool", "version", "way", "tokens/s", "time ÷ bare pass", "largest error", "peak MB"]
+    return [_table(heads, lines, "lllrrrr")]
+
+
+_HARVEST_REST = ("peak_megabytes", "largest", "max_abs_difference")
+
+
+def training_tables(reports: Reports) -> list[str]:
+    """Speed at each width, then quality after the same number of the same real tokens."""
+    for one in reports:
+        one["version"] = _version(one)
+    speed = [one for one in reports if "fvu" not in one]
+    quality = [one for one in reports if "fvu" in one]
+    return [
+        *(_speed_table(speed, width) for width in sorted({one["features"] for one in speed})),
+        *([_quality_table(quality)] if quality else []),
+    ]
+
+
+def _speed_table(reports: Reports, width: int) -> str:
+    keys, numbers = ["tool", "version", "variant"], ["tokens_per_second", "share_of_dense_roof", "peak_megabytes"]
+    here = [one for one in reports if one["features"] == width]
+    rows = sorted(medians(here, keys, numbers), key=lambda row: -row["tokens_per_second"])
+    others = [row["tokens_per_second"] for row in rows if row["tool"] != "hooke"]
+    lines = []
+    for row in rows:
+        times = f"{row['tokens_per_second'] / max(others):.2f}" if others else ""
+        roof = f"{row['share_of_dense_roof']:.0%}"
+        shown = [_whole(row["tokens_per_second"]), times, roof, _whole(row["peak_megabytes"])]
+        lines.append([row["tool"], row["version"], row["variant"], *shown])
+    asked = here[0]
+    title = f"Training step on noise, 576 → {width:,} features, k = {asked['k']}, batch {asked['batch']:,}"
+    heads = ["tool", "version", "way", "tokens/s", "÷ fastest peer", "of dense roof", "peak MB"]
+    return f"**{title}**\n\n{_table(heads, lines, 'lllrrrr')}"
+
+
+def _quality_table(reports: Reports) -> str:
+    keys = ["tool", "version", "variant", "lr"]
+    numbers = ["fvu", "dead_share", "l0", "tokens_per_second"]
+    rows = sorted(medians(reports, keys, numbers), key=lambda row: row["fvu"])
+    lines = [
+        [
+            row["tool"],
+            row["version"],
+            row["variant"],
+            f"{row['lr']:g}" if row["lr"] else "its own",
+            f"{row['fvu']:.4f}",
+            f"{row['dead_share']:.1%}",
+            f"{row['l0']:.1f}",
+            _whole(row["tokens_per_second"]),
+        ]
+        for row in rows
+    ]
+    asked = reports[0]
+    title = (
+        f"Quality on held-out text after {asked['n_tokens']:,} real tokens: residual stream behind block 15, "
+        f"576 → {asked['features']:,}, k = {asked['k']}, batch {asked['batch']:,}, constant rate, one seed"
+    )
+    heads = ["tool", "version", "way", "rate", "FVU", "dead", "L0", "tokens/s"]
+    return f"**{title}**\n\n{_table(heads, lines, 'lllrrrrr')}"
+
+
+def import_tables(reports: Reports) -> list[str]:
+    """Import times and install sizes, one row per statement."""
+    lines = []
+    for row in (row for one in reports for row in one["rows"]):
+        if "failed" in row:
+            lines.append([row["tool"], row["failed"], *[""] * 6])
+            continue
+        lines.append(
+            [
+                row["tool"],
+                f"`{row['statement']}`",
+                f"{row['seconds']:.2f}",
+                _whole(row["peak_megabytes"]),
+                "yes" if row["imports_torch"] else "no",
+                _whole(row["megabytes"]),
+                _whole(row["megabytes_without_torch"]),
+                str(row["distributions"]),
+            ]
+        )
+    heads = ["tool", "statement", "seconds", "peak MB", "imports torch", "install MB", "without torch", "distributions"]
+    return [_table(heads, lines, "llrrlrrr")]
+
+
+def plain_tables(reports: Reports) -> list[str]:
+    """A report's rows as they are: their own names are the heads."""
+    tables = []
+    for one in reports:
+        heads = list(dict.fromkeys(key for row in one["rows"] for key in row))
+        lines = [[_cell(row.get(head)) for head in heads] for row in one["rows"]]
+        tables.append(_table([head.replace("_", " ") for head in heads], lines, "l" + "r" * (len(heads) - 1)))
+    return tables
+
+
+RENDERERS: dict[str, Callable[[Reports], list[str]]] = {
+    "harvest": harvest_tables,
+    "training": training_tables,
+    "index": plain_tables,
+    "import": import_tables,
+}
+
+
+def _machine(topic: str, result: dict[str, Any]) -> str:
+    before, after = result["before"], result["after"]
+    return (
+        f"{before['processor']}, {before['cores']} cores, {before['memory_gigabytes']} GB, float32, "
+        f"{before['threads']} threads; matrix product {before['matmul_gflops']:.0f} GFLOP/s before and {after['matmul_gflops']:.0f} after, "
+        f"load {before['load']:.1f} and {after['load']:.1f}; medians of {result['rounds']} round(s) in turns. "
+        f"Made by `python bench/run.py {topic}`."
+    )
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], sides: str) -> str:
+    rule = ["---:" if side == "r" else "---" for side in sides]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (heads, rule, *lines))
+
+
+def _version(report: dict[str, Any]) -> str:
+    return next((number for name, number in report.get("versions", {}).items() if name not in _SUBSTRATE), "")
+
+
+_SUBSTRATE = ("torch", "transformers", "numpy")
+
+
+def _share_off(row: dict[str, Any]) -> str:
+    if row.get("max_abs_difference") is None:
+        return ""
+    return "0" if not row["max_abs_difference"] else f"{row['max_abs_difference'] / row['largest']:.0e}"
+
+
+def _median(rows: Reports, name: str) -> float | None:
+    (row,) = medians(rows, [], [name]) or [{}]
+    return row.get(name)
+
+
+def _whole(number: float | None) -> str:
+    return "" if number is None else f"{number:,.0f}"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return "" if value is None else str(value)
