@@ -135,7 +135,8 @@ def _patch(edit: Patch):  # noqa: ANN202
         if edit.positions is None:
             if patch.shape[1] != value.shape[1]:
                 raise _misfit(edit, value)
-            return patch
+            # Some architectures go on to change the very tensor in place; the edit's own must stay as it is.
+            return patch.clone()
         assert not isinstance(edit.positions, str)
         if patch.shape[1] != len(edit.positions):
             raise _misfit(edit, value)

@@ -59,12 +59,13 @@ class CheckReport:
         return found
 
 
-def check(model: Model, prompts: Prompts | None = None) -> CheckReport:
+def check(model: Model, prompts: Prompts | Tokens | None = None) -> CheckReport:
     """Run text through the model and verify every contract; a failure names its site and error.
 
     Prompts of unequal length go through in one batch and one by one, and must give the same residual stream.
     """
-    tokens = model.tokenize(_default_prompts(model) if prompts is None else prompts)
+    prompts = _default_prompts(model) if prompts is None else prompts
+    tokens = prompts if isinstance(prompts, Tokens) else model.tokenize(prompts)
     kinds = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post", "neurons", "z", "v", "pattern", "attn_in")
     run = model.run(tokens, capture=[f"{kind}.*" for kind in kinds if _has_any(model, kind)])
     limit = tolerance(model.dtype)
@@ -135,39 +136,33 @@ def _equations(model: Model, run: Run) -> Iterator[tuple[str, Site, Tensor, Tens
 
 
 def _heads(model: Model, run: Run, limit: float) -> list[Contract]:
-    """z = pattern · v, and a head whose queries are zeroed attends evenly while the other heads stay as they are."""
+    """Heads mix values by their pattern, and their output projection is what attention returns."""
     found = []
     mask = run.tokens.mask
-    for layer in model.anatomy.attention:
-        if not model.has(Site("z", layer)):
+    for layer in range(model.n_layers):
+        z_site, out_site = Site("z", layer), Site("attn_out", layer)
+        if not model.has(z_site):
             continue
-        pattern, value, z = run[Site("pattern", layer)], run[Site("v", layer)], run[Site("z", layer)]
-        value = value.repeat_interleave(pattern.shape[1] // value.shape[2], dim=2)
-        mixed = torch.einsum("bhqk,bkhd->bqhd", pattern, value)
-        error = relative_error(mixed[mask], z[mask])
-        found.append(Contract(equation="z = pattern · v", site=str(Site("z", layer)), error=error, limit=limit))
-        with torch.no_grad():
-            projected = model.anatomy.taps[Site("z", layer)].module(z.flatten(-2))
-        raw = _attention_output(model, layer, run, projected)
-        if raw is not None:
-            error = relative_error(raw[mask], run[Site("attn_out", layer)][mask])
-            found.append(
-                Contract(
-                    equation="attn_out = output projection of z", site=str(Site("z", layer)), error=error, limit=limit
-                )
-            )
+        z = run[z_site]
+        if model.has(Site("pattern", layer)):
+            pattern, value = run[Site("pattern", layer)], run[Site("v", layer)]
+            value = value.repeat_interleave(pattern.shape[1] // value.shape[2], dim=2)
+            error = relative_error(torch.einsum("bhqk,bkhd->bqhd", pattern, value)[mask], z[mask])
+            found.append(Contract(equation="z = pattern · v", site=str(z_site), error=error, limit=limit))
+        if model.has(out_site):
+            error = relative_error(_attention_output(model, layer, z)[mask], run[out_site][mask])
+            equation = "attn_out = output projection of z"
+            found.append(Contract(equation=equation, site=str(z_site), error=error, limit=limit))
     return found
 
 
-def _attention_output(model: Model, layer: int, run: Run, projected: Tensor) -> Tensor | None:
-    """The projection as it is added to the stream; None where the model has no attn_out."""
-    if not model.has(Site("attn_out", layer)):
-        return None
-    end = model.anatomy.taps[Site("attn_out", layer)].module
-    if end is model.anatomy.attention[layer]:
-        return projected
+def _attention_output(model: Model, layer: int, z: Tensor) -> Tensor:
+    """The output projection of z as it is added to the stream, after a post-norm where there is one."""
+    taps = model.anatomy.taps
+    end = taps[Site("attn_out", layer)].module
     with torch.no_grad():
-        return end(projected)
+        projected = taps[Site("z", layer)].module(z.flatten(-2))
+        return projected if end is taps[Site("attn_in", layer)].module else end(projected)
 
 
 def _idle_edits(model: Model, tokens: Tokens, run: Run) -> list[Contract]:

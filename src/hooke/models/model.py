@@ -283,7 +283,7 @@ class Model:
 
         return generate(self, prompt, **settings)
 
-    def check(self, prompts: Prompts | None = None):  # noqa: ANN201
+    def check(self, prompts: Prompts | Tokens | None = None):  # noqa: ANN201
         """The contract between the sites, measured on text; see `hooke.models.check.check`."""
         from hooke.models.check import check
 
