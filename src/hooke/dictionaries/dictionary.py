@@ -1,7 +1,7 @@
 """One type for every dictionary: the sites it reads and writes, encode, decode."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -61,8 +61,6 @@ class DictionaryConfig:
     """What was folded into the weights, e.g. 'input_scale=0.031': activations are in the units before it."""
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise BadConfig(f"No kind of dictionary '{self.kind}'.", "", f"Kinds: {', '.join(get_args(Kind))}.")
         if min(self.n_features, self.d_in, self.d_out) < 1 or not self.reads or not self.writes:
             raise BadConfig(
                 f"Dictionary '{self.name}' has no features, no width or no sites.",

@@ -47,8 +47,8 @@ class SparseActs:
 
 
 def sparsify(acts: Float[Tensor, "*batch feature"]) -> SparseActs:
-    """Dense non-negative activations by their active features; as wide as the largest active count."""
-    width = int((acts > 0).sum(-1).max()) if acts.numel() else 0
+    """Dense non-negative activations by their active features; as wide as the largest active count, at least 1."""
+    width = max(1, int((acts > 0).sum(-1).max())) if acts.numel() else 1
     values, indices = acts.topk(width, dim=-1)
     return SparseActs(values, indices, acts.shape[-1])
 
@@ -64,10 +64,9 @@ def concatenate(parts: Sequence[SparseActs]) -> SparseActs:
 def sum_rows(acts: SparseActs, rows: Float[Tensor, "feature d_out"]) -> Float[Tensor, "*batch d_out"]:
     """acts · rows, through the active rows only. Differentiable in the values and the rows."""
     batch, width = acts.values.shape[:-1], acts.values.shape[-1]
-    flat = functional.embedding_bag(
-        acts.indices.reshape(-1, width), rows, per_sample_weights=acts.values.reshape(-1, width), mode="sum"
-    )
-    return flat.reshape(*batch, rows.shape[-1])
+    values, indices = (tensor.reshape(batch.numel(), width) for tensor in (acts.values, acts.indices))
+    summed = functional.embedding_bag(indices, rows, per_sample_weights=values, mode="sum")
+    return summed.reshape(*batch, rows.shape[-1])
 
 
 def largest(
@@ -123,15 +122,13 @@ def pattern(features: Int[Tensor, " pair"], counts: Int[Tensor, " row"], n_featu
 
 
 def merge_rows(pairs: Pattern, size: int) -> Pattern:
-    """The same pairs with every `size` rows taken as one."""
-    return Pattern(
-        pairs.n_features,
-        pairs.row_starts[::size],
-        pairs.features,
-        pairs.feature_starts,
-        pairs.rows // size,
-        pairs.order,
-    )
+    """The same pairs with every `size` rows taken as one; no feature may occur in two rows that become one."""
+    if size == 1:
+        return pairs
+    # Contiguous, because products read compressed starts as if they were (torch 2.13 gives wrong sums otherwise).
+    row_starts = pairs.row_starts[::size].contiguous()
+    rows = pairs.rows // size
+    return Pattern(pairs.n_features, row_starts, pairs.features, pairs.feature_starts, rows, pairs.order)
 
 
 def times(pairs: Pattern, values: Float[Tensor, " pair"], rows: Float[Tensor, "feature d"]) -> Float[Tensor, "row d"]:

@@ -1,7 +1,7 @@
 """What a training run is told."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from hooke.dictionaries.dictionary import Kind
 from hooke.errors import BadConfig
@@ -65,8 +65,6 @@ class TrainConfig:
     """Seed of the first weights."""
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise BadConfig(f"No kind of dictionary '{self.kind}'.", "", f"Kinds: {', '.join(get_args(Kind))}.")
         positive = (
             "n_features",
             "n_tokens",

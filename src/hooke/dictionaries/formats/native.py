@@ -66,7 +66,7 @@ def load_native(folder: Path) -> Dictionary:
     Raises:
         BadArtefact: a file is missing, truncated, hostile or contradicts another.
     """
-    config, storage = _read_config(folder / CONFIG)
+    config, storage = read_config(folder)
     shapes = weight_shapes(config)
     stored = dict(shapes)
     if storage == "int8":
@@ -76,7 +76,13 @@ def load_native(folder: Path) -> Dictionary:
     return Dictionary(config, **weights)
 
 
-def _read_config(path: Path) -> tuple[DictionaryConfig, Storage]:
+def read_config(folder: Path) -> tuple[DictionaryConfig, Storage]:
+    """What the dictionary in a folder is and how its weights are stored; the weights are not opened.
+
+    Raises:
+        BadArtefact: the file is missing, or does not describe a dictionary of this format.
+    """
+    path = folder / CONFIG
     match read_json(path):
         case {"format": str(name), "version": int(version), "storage": str(storage), "dictionary": dict(data)}:
             pass
