@@ -1,0 +1,187 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig, check_fits, weight_shapes
+from hooke.errors import BadConfig, ShapeMismatch, UnknownSite
+from hooke.sites import Site
+
+KINDS = {
+    "relu": {},
+    "topk": {"k": 3},
+    "batchtopk": {"k": 3},
+    "jumprelu": {},
+    "matryoshka": {"k": 3, "groups": (4, 10)},
+}
+
+
+def config(kind: str = "topk", **changes) -> DictionaryConfig:
+    settings = {"n_features": 10, "d_in": 6, "d_out": 5, **KINDS[kind], **changes}
+    return DictionaryConfig(
+        name="small", model="none", kind=kind, reads=("mlp_in.1",), writes=("mlp_out.1",), **settings
+    )
+
+
+def dictionary(kind: str = "topk", seed: int = 0, **changes) -> Dictionary:
+    described = config(kind, **changes)
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {name: torch.randn(shape, generator=generator) for name, shape in weight_shapes(described).items()}
+    if "threshold" in tensors:
+        tensors["threshold"] = tensors["threshold"].abs()
+    return Dictionary(described, **tensors)
+
+
+def inputs(*shape: int, seed: int = 1) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def expected_acts(kind: str, made: Dictionary, x: Tensor) -> Tensor:
+    """The activations, written out without any of the code under test."""
+    pre = x @ made.W_enc + made.b_enc
+    if kind == "relu":
+        return pre.clamp(min=0)
+    if kind == "topk":
+        kept = pre >= pre.sort(dim=-1, descending=True).values[..., 2:3]
+        return (pre * kept).clamp(min=0)
+    assert made.threshold is not None
+    return pre * (pre > made.threshold)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_encode_finds_the_active_features_of_every_token(kind: str):
+    made, x = dictionary(kind), inputs(2, 4, 6)
+    acts = made.encode(x)
+    torch.testing.assert_close(acts.dense(), expected_acts(kind, made, x))
+    assert acts.values.shape[:2] == (2, 4)
+    assert bool((acts.values.diff(dim=-1) <= 0).all())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_decode_is_the_dense_product(kind: str):
+    made, x = dictionary(kind), inputs(7, 6)
+    acts = made.encode(x)
+    # Two orders of summation of at most ten float32 products.
+    torch.testing.assert_close(made.decode(acts), acts.dense() @ made.W_dec + made.b_dec, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(made(x), made.decode(acts))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(index=st.integers(0, 9))
+def test_one_feature_alone_is_the_same_as_among_all(kind: str, index: int):
+    made, x = dictionary(kind), inputs(3, 5, 6)
+    torch.testing.assert_close(made.encode_feature(x, index), made.encode(x).dense()[..., index])
+
+
+def test_width_is_the_largest_active_count():
+    made = dictionary("relu")
+    acts = made.encode(inputs(50, 6))
+    assert acts.values.shape[-1] == int(acts.l0().max())
+    assert int(acts.l0().min()) < int(acts.l0().max())
+
+
+def test_no_active_feature_gives_the_decoder_bias():
+    made = dictionary("jumprelu")
+    assert made.threshold is not None
+    made.threshold.data.fill_(1e6)
+    x = inputs(4, 6)
+    assert made.encode(x).l0().tolist() == [0, 0, 0, 0]
+    torch.testing.assert_close(made(x), made.b_dec.expand(4, 5))
+
+
+def test_an_activation_at_its_threshold_is_not_active():
+    made = dictionary("jumprelu")
+    assert made.threshold is not None
+    made.W_enc.data.zero_()
+    made.b_enc.data.copy_(made.threshold.data)
+    assert int(made.encode(inputs(3, 6)).l0().sum()) == 0
+
+
+def test_long_inputs_are_encoded_in_pieces_that_agree(monkeypatch: pytest.MonkeyPatch):
+    made, x = dictionary("relu"), inputs(23, 6)
+    whole = made.encode(x)
+    monkeypatch.setattr("hooke.dictionaries.dictionary._CHUNK_ELEMENTS", 40)
+    pieces = made.encode(x)
+    torch.testing.assert_close(pieces.values, whole.values)
+    assert torch.equal(pieces.dense() > 0, whole.dense() > 0)
+
+
+def test_no_tokens_are_encoded_and_decoded_as_none():
+    for kind in KINDS:
+        made = dictionary(kind)
+        assert made(inputs(0, 6)).shape == (0, 5)
+
+
+def test_half_precision_inputs_meet_float32_weights():
+    made, x = dictionary("topk"), inputs(4, 6).half()
+    assert made(x).dtype == torch.float32
+    torch.testing.assert_close(made(x), made(x.float()))
+
+
+def test_decoder_rows_are_given_by_index():
+    made = dictionary("topk")
+    torch.testing.assert_close(made.decoder_rows(torch.tensor([7, 0])), made.W_dec[[7, 0]])
+
+
+def test_sites_and_names_come_from_the_config():
+    made = dictionary("relu")
+    assert made.reads == (Site("mlp_in", 1),)
+    assert made.writes == (Site("mlp_out", 1),)
+    assert (made.name, made.n_features) == ("small", 10)
+    assert all(not parameter.requires_grad for parameter in made.parameters())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_features": 0},
+        {"d_in": -1},
+        {"k": 0},
+        {"k": 11},
+        {"k": None},
+        {"reads": ()},
+        {"kind": "matryoshka", "groups": (4, 9)},
+        {"kind": "matryoshka", "groups": (4, 4, 10)},
+        {"kind": "matryoshka", "groups": ()},
+    ],
+)
+def test_impossible_configs_are_refused(changes: dict):
+    settings = {"name": "x", "model": "m", "kind": "topk", "reads": ("embed",), "writes": ("embed",)}
+    settings |= {"n_features": 10, "d_in": 6, "d_out": 6, "k": 3}
+    with pytest.raises(BadConfig):
+        DictionaryConfig(**(settings | changes))
+
+
+@pytest.mark.parametrize("kind", ["topk", "jumprelu"])
+def test_weights_of_another_shape_are_refused(kind: str):
+    described = config(kind)
+    tensors = {name: torch.zeros(shape) for name, shape in weight_shapes(described).items()}
+    # Shapes that agree with each other, so that only the config can tell.
+    narrow = {"W_dec": torch.zeros(10, 4), "b_dec": torch.zeros(4)}
+    with pytest.raises(ShapeMismatch, match=r"W_dec.*\(10, 4\)"):
+        Dictionary(described, **(tensors | narrow))
+    without = {"threshold": torch.zeros(10)} if kind == "topk" else {"threshold": None}
+    with pytest.raises(ShapeMismatch, match="threshold"):
+        Dictionary(described, **(tensors | without))
+
+
+class FakeModel:
+    name = "fake"
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+
+    def width(self, site: Site) -> int:
+        if site.layer is not None and site.layer > 1:
+            raise UnknownSite(f"No site '{site}'.")
+        return self._width
+
+
+def test_a_dictionary_of_another_model_is_refused():
+    made = dictionary("topk", d_out=6)
+    check_fits(made, FakeModel(6))
+    with pytest.raises(ShapeMismatch, match="reads 6 numbers at mlp_in.1; the model has 8"):
+        check_fits(made, FakeModel(8))
+    with pytest.raises(ShapeMismatch, match="writes 5 numbers at mlp_out.1; the model has 6"):
+        check_fits(dictionary("topk"), FakeModel(6))
