@@ -233,11 +233,11 @@ def buffered(
         if sum(map(len, pieces)) >= max(buffer_tokens, keep + batch):
             buffer = _shuffle(pieces, generator)
             n_given = (len(buffer) - keep) // batch * batch
-            yield from buffer[:n_given].split(batch)
+            yield from (buffer[begin : begin + batch] for begin in range(0, n_given, batch))
             pieces = [buffer[n_given:].clone()]
     if pieces:
         buffer = _shuffle(pieces, generator)
-        yield from buffer[: len(buffer) // batch * batch].split(batch)
+        yield from (buffer[begin : begin + batch] for begin in range(0, len(buffer) - batch + 1, batch))
 
 
 def _shuffle(pieces: list[Tensor], generator: torch.Generator) -> Tensor:

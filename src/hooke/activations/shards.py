@@ -1,7 +1,7 @@
 """Activations on disk: a manifest, immutable safetensors shards of whole windows, and a closing account.
 
     NAME/manifest.json             what was asked for (StoreSpec) and how it came to be
-    NAME/shard-00000.safetensors   windows [0, W): tokens, window, position [n], one [n, width] per site, counted [n]
+    NAME/shard-00000.safetensors   windows [0, W): tokens, window, position, document, counted [n], sites [n, width]
     NAME/complete.json             totals, and size and hash of each shard
 
 Shard k always holds the windows [k*W, (k+1)*W), fewer only at the end, so that a harvest can go on after any kill.
@@ -33,7 +33,7 @@ _CODES = {
     torch.int32: "I32",
     torch.bool: "BOOL",
 }
-INTEGERS = ("tokens", "window", "position")
+INTEGERS = ("tokens", "window", "position", "document")
 _SHARD_BYTES = 64 * 2**20
 
 

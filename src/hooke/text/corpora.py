@@ -175,7 +175,11 @@ _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 def _hub_revision(ref: str, name: str) -> str:
     """The commit of the data set: what was read stays what is read."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError, HTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import (
+        HFValidationError,
+        HTTPError,  # pyright: ignore[reportPrivateImportUsage]
+        OfflineModeIsEnabled,
+    )
 
     try:
         return str(HfApi().dataset_info(name, timeout=20).sha)

@@ -9,6 +9,7 @@ A tokenizer that starts every text with BOS gets it at position 0 of every windo
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -108,11 +109,9 @@ def windows(
 
 def boundary_token(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The id that parts documents (the rule stands at the top of this module)."""
-    special = tokenizer.added_tokens_encoder
-    for token in _BOUNDARIES:
-        if token in special:
-            return special[token]
-    return tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.bos_token_id
+    added = {token.content: id for id, token in tokenizer.added_tokens_decoder.items()}
+    choices: list[Any] = [*map(added.get, _BOUNDARIES), tokenizer.eos_token_id, tokenizer.bos_token_id]
+    return next((int(choice) for choice in choices if choice is not None), None)
 
 
 def leading_bos(tokenizer: PreTrainedTokenizerBase) -> int | None:
