@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from hooke.activations.harvest import harvest
     from hooke.dictionaries import Dictionary, load_dictionary
     from hooke.errors import HookeError
-    from hooke.features.index import Index, build_index
+    from hooke.features.index import build_index
+    from hooke.features.query import Index
     from hooke.findings import Finding
     from hooke.lab import open_lab
     from hooke.models.edits import Ablate, Add, Clamp, Patch, Project, Scale, Splice
@@ -49,7 +50,8 @@ _HOME = {
     "hooke.activations.harvest": ("harvest",),
     "hooke.dictionaries": ("Dictionary", "load_dictionary"),
     "hooke.errors": ("HookeError",),
-    "hooke.features.index": ("Index", "build_index"),
+    "hooke.features.index": ("build_index",),
+    "hooke.features.query": ("Index",),
     "hooke.findings": ("Finding",),
     "hooke.lab": ("open_lab",),
     "hooke.models.edits": ("Ablate", "Add", "Clamp", "Patch", "Project", "Scale", "Splice"),

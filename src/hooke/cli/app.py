@@ -1,0 +1,175 @@
+"""The command line: a table of verbs, imported when they are called; what becomes of answers and of errors."""
+
+import contextlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
+from rich.console import Console
+
+import hooke
+from hooke.cli.answer import Answer, plain_data, printable
+from hooke.cli.bars import sink_for
+from hooke.cli.page import write_page
+from hooke.cli.terminal import terminal
+from hooke.errors import HookeError, did_you_mean
+from hooke.progress import showing
+
+# Verb, where it lives, what it does. A test holds the sentence equal to the first line of the function's docstring.
+VERBS: dict[str, tuple[str, str]] = {
+    "quickstart": ("quickstart:quickstart", "Do the main job on the default model: features, a tour, steering."),
+    "model list": ("model:list_models", "List the models that can be loaded by name, and those in the lab."),
+    "model info": ("model:info", "Show a model's size and its sites, and which sites it refuses."),
+    "model check": ("model:check", "Measure the contract between a model's sites on text."),
+    "model chat": ("model:chat", "Talk to a model, with edits in force."),
+    "harvest": ("harvest:harvest", "Store a model's activations at chosen sites over a corpus."),
+    "train": ("train:train", "Train a dictionary on a model's activations."),
+    "dictionary list": ("dictionary:list_dictionaries", "List the dictionaries in the lab, and the starters."),
+    "dictionary eval": ("dictionary:evaluate", "Measure how well a dictionary stands in for what it reads."),
+    "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),
+    "search": ("search:search", "Find features by words, by a text that fires them, or by a token that they promote."),
+    "feature": ("feature:feature", "Show what is known of one feature."),
+    "read": ("read:read", "Show a text as features, token by token."),
+    "steer": ("steer:steer", "Turn a feature up and down, and show what the model says."),
+    "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),
+}
+
+NOUNS = {
+    "model": "Models: what can be loaded, its sites, and talking to it.",
+    "dictionary": "Dictionaries: what there is, and how good it is.",
+}
+
+ABOUT = (
+    "A microscope for neural networks: open a model, take it apart into features, search, read and steer them.\n\n"
+    "Every verb takes --json, --lab and --debug; `hooke VERB --help` shows the rest."
+)
+
+
+def build_app() -> App:
+    """The command line's grammar. No verb is imported until its words are used."""
+    app = App(
+        name="hooke",
+        help=ABOUT,
+        version=hooke.__version__,
+        help_format="markdown",
+        result_action="return_value",
+        default_parameter=Parameter(negative=(), show_default=_shown_default),
+    )
+    nouns: dict[str, App] = {"": app}
+    for rank, (words, (place, about)) in enumerate(VERBS.items()):
+        noun, _, verb = words.rpartition(" ")
+        if noun not in nouns:
+            nouns[noun] = App(name=noun, help=NOUNS[noun], sort_key=rank)
+            app.command(nouns[noun])
+        nouns[noun].command(f"hooke.cli.{place}", name=verb, help=about, sort_key=rank)
+    return app
+
+
+def _shown_default(value: Any) -> str | None:
+    """Defaults that say nothing, an option left out or a switch left off, are not shown."""
+    return None if value is None or value is False or value in ("", ()) else str(value)
+
+
+# Bars are the progress sink's business; other packages draw their own unless this is set before they are imported.
+os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The exit code of a command: 0 done, 1 the job failed, 2 the words are wrong, 130 interrupted."""
+    words = list(sys.argv[1:] if words is None else words)
+    is_json = "--json" in words
+    try:
+        return _carry_out(words, is_json)
+    except KeyboardInterrupt:
+        _say("interrupted.")
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has had enough. Python would complain when it flushes; give it nowhere to complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except HookeError as error:
+        return _refuse(error, error.exit_code, words, is_json)
+    except CycloptsError as error:
+        return _refuse(_wrong_words(error, words), 2, words, is_json)
+    except Exception as error:  # the last line of defence: a traceback is for --debug only
+        asked = f"Something went wrong inside hooke: {type(error).__name__}: {_one_line(error)}"
+        return _refuse(HookeError(asked, "", "Run it again with --debug to see where."), 1, words, is_json)
+
+
+def _carry_out(words: list[str], is_json: bool) -> int:
+    app = build_app()
+    open_verb(app, words)
+    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    call = partial(command, *bound.args, **bound.kwargs)
+    answer = _call_quietly(call) if is_json else _call(call)
+    if isinstance(answer, Answer):
+        if answer.html is not None:
+            write_page(answer, answer.html)
+        _show(answer, is_json)
+        return answer.exit_code
+    return 0
+
+
+def open_verb(app: App, words: list[str]) -> None:
+    """Import the verb that the words name: its page of help then shows its docstring, not its line in the table."""
+    _, chain, _ = app.parse_commands(words)
+    for part in chain:
+        if part.default_command is not None:
+            part.help = None
+
+
+def _call(call: Callable[[], Any]) -> Any:
+    with showing(sink_for(Console(stderr=True))):
+        return call()
+
+
+def _call_quietly(call: Callable[[], Any]) -> Any:
+    """What a library prints while a verb works goes to standard error: standard output is for one JSON object."""
+    with contextlib.redirect_stdout(sys.stderr):
+        return _call(call)
+
+
+def _show(answer: Answer, is_json: bool) -> None:
+    if is_json:
+        sys.stdout.write(json.dumps(plain_data(answer.data), ensure_ascii=False, allow_nan=False) + "\n")
+    else:
+        console = terminal()
+        for part in answer.shown:
+            console.print(part)
+    sys.stdout.flush()
+
+
+def _refuse(error: HookeError, exit_code: int, words: list[str], is_json: bool) -> int:
+    if "--debug" in words:
+        traceback.print_exc()
+    _say(str(error))
+    if is_json:
+        parts = {"kind": type(error).__name__, "asked": error.asked, "found": error.found, "do": error.do}
+        sys.stdout.write(json.dumps({"error": parts}, ensure_ascii=False) + "\n")
+    return exit_code
+
+
+def _wrong_words(error: CycloptsError, words: list[str]) -> HookeError:
+    if isinstance(error, UnknownCommandError):
+        # Its own message would import every verb to list them.
+        noun = words[0] if words[0] in NOUNS else ""
+        verbs = [name.removeprefix(f"{noun} ") for name in VERBS if name.startswith(noun)]
+        word = next(iter(error.unused_tokens or words))
+        page = f"hooke {noun} --help" if noun else "hooke --help"
+        return HookeError(f"No verb '{word}'.", did_you_mean(word, [*verbs, *NOUNS]), f"See `{page}`.")
+    command = " ".join(["hooke", *(error.command_chain or ())])
+    return HookeError(_one_line(error), "", f"See `{command} --help`.")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"hooke: {printable(' '.join(message.split()))}\n")

@@ -1,0 +1,65 @@
+"""`hooke index`: what each feature of a dictionary fires on and promotes."""
+
+from hooke.cli.answer import Answer
+from hooke.cli.options import Everywhere, ModelOptions, TextOptions
+from hooke.cli.terminal import note, number, table, title
+
+
+def index(
+    dictionary: str,
+    /,
+    *,
+    name: str | None = None,
+    model: str | None = None,
+    tokens: int = 1_000_000,
+    posting: str = "capped:4096",
+    text: TextOptions = TextOptions(),
+    loading: ModelOptions = ModelOptions(),
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Find out what each feature of a dictionary fires on and promotes.
+
+    One pass over the text; memory does not grow with it. A build that was stopped goes on where it was when it is
+    asked for again with the same words.
+
+    Parameters
+    ----------
+    dictionary
+        A dictionary's name (see `hooke dictionary list`) or folder.
+    name
+        Name of the index in the lab; the dictionary's own unless given.
+    model
+        The model, where it is not the one that the dictionary names.
+    tokens
+        How many tokens to read.
+    posting
+        What is kept beside the cards: examples keeps nothing, capped:N each feature's N strongest tokens, full every
+        token's features as well.
+    """
+    from hooke.dictionaries import load_dictionary
+    from hooke.features.index import build_index
+    from hooke.features.query import Index
+
+    lab = everywhere.lab
+    opened = load_dictionary(dictionary, lab=lab)
+    name = name or opened.name
+    lab.path("features", name)
+    corpus, windows = text.open(), text.windows()
+    subject = loading.load(model or opened.config.model, lab)
+    folder = build_index(subject, opened, corpus, name=name, n_tokens=tokens, windows=windows, lab=lab, posting=posting)
+    found = Index.open(folder, lab=lab)
+    alive = len(found.ranked("density", len(found)))
+    data = {
+        "name": name,
+        "folder": folder,
+        "dictionary": opened.name,
+        "model": subject.name,
+        "corpus": corpus.name,
+        "n_features": len(found),
+        "n_alive": alive,
+        "n_counted": found.manifest.n_counted,
+        "n_bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+    }
+    rows = [(key.removeprefix("n_"), number(value) if isinstance(value, int) else value) for key, value in data.items()]
+    shown = (title(name, "index"), table(("", ""), rows[1:]), note(f"Ask it: hooke search --index {name} WORDS"))
+    return Answer(data=data, shown=shown)

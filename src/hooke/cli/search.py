@@ -1,0 +1,93 @@
+"""`hooke search`: features by words, by a text that fires them, or by a token that they promote."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+
+from hooke.cli.answer import Answer
+from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
+from hooke.cli.terminal import Heat, note, number, percent, table, title
+from hooke.errors import BadRequest
+
+if TYPE_CHECKING:
+    from hooke.features.query import Hit, Index
+    from hooke.features.reading import Reading
+
+
+def search(
+    *words: str,
+    text: str | None = None,
+    promotes: str | None = None,
+    n: int = 20,
+    where: IndexOptions = IndexOptions(),
+    loading: ModelOptions = ModelOptions(),
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Find features by words, by a text that fires them, or by a token that they promote.
+
+    Parameters
+    ----------
+    words
+        Words, or beginnings of words, of labels and examples; a feature must have all of them.
+    text
+        Features that fire on this text instead.
+    promotes
+        Features that make this token more likely instead.
+    n
+        How many to show.
+    """
+    if (bool(words) + (text is not None) + (promotes is not None)) != 1:
+        raise BadRequest("A search has one question.", "", "Give words, or --text TEXT, or --promotes TOKEN.")
+    if n < 1:
+        raise BadRequest(f"{n} features cannot be shown.", "", "Give a number above 0.")
+    index = where.open(everywhere.lab)
+    if text is not None:
+        reading = index.active_on(loading.load(index.manifest.model, everywhere.lab), text, n=n)
+        return Answer(
+            data={"index": index.manifest.name, "text": text, "features": reading.features},
+            shown=by_text(index, reading),
+            html=where.html,
+        )
+    hits = index.promoting(promotes, n) if promotes is not None else index.search(" ".join(words), n)
+    question = f"that promote '{promotes}'" if promotes is not None else " ".join(words)
+    data = {"index": index.manifest.name, "words": list(words), "promotes": promotes, "features": hits}
+    return Answer(data=data, shown=_by_words(index, question, hits, has_effect=promotes is not None), html=where.html)
+
+
+def _by_words(index: "Index", question: str, hits: "list[Hit]", *, has_effect: bool) -> tuple[RenderableType, ...]:
+    head = title(f"Features: {question}", index.manifest.name)
+    if not hits:
+        return head, note("None has these words. Try fewer words, or the beginning of one.")
+    rows = [
+        (
+            hit.name,
+            hit.label.text if hit.label else "",
+            number(hit.label.score if hit.label else None),
+            percent(hit.density),
+            number(hit.max),
+            *([f"{hit.value:+.1f}"] if has_effect else []),
+        )
+        for hit in hits
+    ]
+    columns = ("feature", "label", "score>", "density>", "max>", *(["effect>"] if has_effect else []))
+    keys = (
+        "score: balanced accuracy of the label on tokens not used to make it, 0.5 is chance · density: share of tokens"
+    )
+    effect = " · effect: deviations above what features do to this token" if has_effect else ""
+    return head, table(columns, rows), note(keys + effect)
+
+
+def by_text(index: "Index", reading: "Reading") -> tuple[RenderableType, ...]:
+    """The features that a text brings out, each with the text as a heat map."""
+    shown: list[RenderableType] = [title("Features that fire on this text", index.manifest.name)]
+    for one in reading.features:
+        label = one.label.text if one.label else "no label"
+        values = [value if counted else 0.0 for value, counted in zip(one.activations, reading.counted, strict=True)]
+        strength = (
+            f"at most {number(one.value)} here, {number(one.max)} in the index, on {percent(one.density)} of tokens"
+        )
+        heat = Heat(reading.tokens, values, top=max(one.max, one.value), peak=one.peak)
+        shown += [title(one.name, label), heat, note(strength), ""]
+    if not reading.features:
+        shown.append(note("No feature fires on it beyond its first token."))
+    return tuple(shown)
