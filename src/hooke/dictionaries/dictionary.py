@@ -35,6 +35,7 @@ class DictionaryConfig:
 
     Raises:
         BadConfig: the values do not go together.
+        UnknownSite: a site is not named as sites are.
     """
 
     name: str
@@ -61,6 +62,8 @@ class DictionaryConfig:
     """What was folded into the weights, e.g. 'input_scale=0.031': activations are in the units before it."""
 
     def __post_init__(self) -> None:
+        for site in (*self.reads, *self.writes):
+            parse_site(site)
         if min(self.n_features, self.d_in, self.d_out) < 1 or not self.reads or not self.writes:
             raise BadConfig(
                 f"Dictionary '{self.name}' has no features, no width or no sites.",

@@ -11,7 +11,7 @@ from torch import Tensor
 from hooke.configs import from_dict, to_dict
 from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig, weight_shapes
 from hooke.dictionaries.formats.weights_file import read_weights
-from hooke.errors import BadArtefact, BadConfig, BadRequest
+from hooke.errors import BadArtefact, BadRequest
 from hooke.lab import read_json, require_space, staged, write_json
 
 Storage = Literal["float32", "float16", "int8"]
@@ -96,7 +96,7 @@ def read_config(folder: Path) -> tuple[DictionaryConfig, Storage]:
         )
     try:
         return from_dict(DictionaryConfig, data), storage
-    except BadConfig as error:
+    except BadRequest as error:
         raise _bad(path, str(error), "Make the dictionary again.") from error
 
 
