@@ -13,9 +13,8 @@ import torch
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.models.tiny import ARCHITECTURES, tiny_model  # noqa: E402
-
 from hooke.models.check import CheckReport  # noqa: E402
+from tests.models.tiny import ARCHITECTURES, tiny_model  # noqa: E402
 
 SHORT = {
     "resid_pre of the next layer = resid_post": "stream",
@@ -36,7 +35,8 @@ name, and `model.check()` (`hooke model check`) verifies the algebra between the
 `python scripts/architectures_page.py`: each row is a tiny model with random weights of transformers' own code for that
 architecture, run on a batch of two texts of twelve and seven tokens in float32. A cell is the largest relative error
 ‖found - expected‖ / ‖expected‖ of a contract over all layers (0 where both sides are the same arithmetic); `-` means
-that a site of the contract does not exist there and is refused by name. The limit is {limit:.1e}, a few hundred units of rounding.
+that a site of the contract does not exist there and is refused by name. The limit is {limit:.1e}, a few hundred units
+of rounding.
 
 {contracts}
 
