@@ -7,6 +7,7 @@ nothing else, for the size of an install. An environment whose pins have not cha
 """
 
 import argparse
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -35,7 +36,18 @@ def is_ready(name: str) -> bool:
     return stamp.is_file() and stamp.read_text() == _stamp(name)
 
 
-def build(name: str) -> None:
+def ensure(*names: str) -> None:
+    """Build the environments that are missing or out of date; one that another process is building is waited for."""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    for name in names:
+        with (ENVIRONMENTS / f".{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not is_ready(name):
+                print(f"building the environment of {name}", file=sys.stderr, flush=True)
+                _build(name)
+
+
+def _build(name: str) -> None:
     """Make an environment anew; it is marked as ready only after every step has passed."""
     folder = ENVIRONMENTS / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -61,7 +73,7 @@ def _stamp(name: str) -> str:
 
 
 def _pip(name: str, *arguments: str) -> None:
-    _call(str(environment_python(name)), "-m", "pip", "--quiet", "install", *arguments)
+    _call(str(environment_python(name)), "-m", "pip", "--quiet", "--quiet", "install", *arguments)
 
 
 def _call(*command: str) -> None:
@@ -73,11 +85,7 @@ def main() -> None:
     known = [*peers(), "hooke"]
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("name", nargs="*", help=f"of {', '.join(known)}; all when none is given")
-    for name in parser.parse_args().name or known:
-        if not is_ready(name):
-            print(f"{name}: building", flush=True)
-            build(name)
-        print(f"{name}: ready", flush=True)
+    ensure(*(parser.parse_args().name or known))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ Reports = list[dict[str, Any]]
 
 def harvest(is_quick: bool) -> Reports:
     """One residual site behind block 15 of SmolLM2, 8 windows of 256 tokens."""
-    need_environments("transformer-lens", "nnsight")
+    environments.ensure("transformer-lens", "nnsight")
     need_materials(_n_rows(is_quick))
     size = ["--batch", "2", "--context", "64", "--repetitions", "1"] if is_quick else ["--repetitions", "3"]
     arguments = (str(MODEL), str(TOKENS), *size)
@@ -58,7 +58,7 @@ def harvest(is_quick: bool) -> Reports:
 
 def training(is_quick: bool) -> Reports:
     """Steps on noise at two widths, then quality after the same real tokens."""
-    need_environments("sparsify", "sae-lens", "dictionary-learning")
+    environments.ensure("sparsify", "sae-lens", "dictionary-learning")
     n_rows = _n_rows(is_quick)
     need_materials(n_rows)
     speeds = [("4608", "10", "2"), ("16384", "6", "2")]
@@ -99,7 +99,7 @@ def index(is_quick: bool) -> Reports:
 
 def imports(is_quick: bool) -> Reports:
     """Import times and install sizes of every environment."""
-    need_environments(*environments.peers(), "hooke")
+    environments.ensure(*environments.peers(), "hooke")
     arguments = ("--repetitions", "1" if is_quick else "3")
     return run_in_turns([Job(tool="all", python=HERE, script=BENCH / "imports.py", arguments=arguments)], 1)
 
@@ -110,14 +110,6 @@ TOPICS: dict[str, Callable[[bool], Reports]] = {
     "index": index,
     "import": imports,
 }
-
-
-def need_environments(*names: str) -> None:
-    """Build those that are missing or out of date."""
-    for name in names:
-        if not environments.is_ready(name):
-            say(f"building the environment of {name}")
-            environments.build(name)
 
 
 def need_materials(n_rows: int) -> None:

@@ -163,9 +163,9 @@ def _machine(topic: str, result: dict[str, Any]) -> str:
     before, after = result["before"], result["after"]
     return (
         f"{before['processor']}, {before['cores']} cores, {before['memory_gigabytes']} GB, float32, "
-        f"{before['threads']} threads; matrix product {before['matmul_gflops']:.0f} GFLOP/s before and {after['matmul_gflops']:.0f} after, "
-        f"load {before['load']:.1f} and {after['load']:.1f}; medians of {result['rounds']} round(s) in turns. "
-        f"Made by `python bench/run.py {topic}`."
+        f"{before['threads']} threads; matrix product {before['matmul_gflops']:.0f} GFLOP/s before and "
+        f"{after['matmul_gflops']:.0f} after, load {before['load']:.1f} and {after['load']:.1f}; "
+        f"medians of {result['rounds']} round(s) in turns. Made by `python bench/run.py {topic}`."
     )
 
 
