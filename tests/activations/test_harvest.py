@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from hooke.activations import harvest as module
-from hooke.activations.harvest import TextModel, harvest, stream
+from hooke.activations.harvest import TextModel, harvest, plan, stream
 from hooke.activations.sampler import ActivationStore
 from hooke.activations.shards import INTEGERS, Shard, ShardEntry, read_spec, shard_name, write_shard
 from hooke.errors import BadArtefact, BadConfig, BadRequest, LabBusy, OutOfSpace, PromptTooLong, ShapeMismatch
@@ -178,6 +178,14 @@ def test_words_that_are_wrong_leave_nothing_behind(own_lab: Path):
     with pytest.raises(BadRequest, match="not a name"):
         harvested("../outside")
     assert nothing_there(own_lab)
+
+
+def test_a_plan_says_what_a_harvest_will_store_and_how_much():
+    need = plan(SmallModel(), corpus_of(), SITES, windows=WINDOWS, n_tokens=N_TOKENS, dtype="float16")
+    folder = harvested()
+    assert need == read_spec(folder)
+    n_bytes = sum(path.stat().st_size for path in folder.glob("shard-*"))
+    assert n_bytes <= need.n_bytes <= n_bytes + 10_000 * need.n_shards
 
 
 def test_disk_need_is_checked_first(own_lab: Path, monkeypatch: pytest.MonkeyPatch):

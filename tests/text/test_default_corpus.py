@@ -1,5 +1,6 @@
 """The default corpus: its mix, its split, its order, and what it says when its packages are missing."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -133,3 +134,15 @@ def test_the_real_sources_read_as_what_they_are():
     first = list(islice(open_default("default").documents(), 500))
     assert {document.source for document in first} == set(SOURCES)
     assert max(len(document.text) for document in first) <= 3 * LONGEST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ref", "expected"), [("default", "e28085ded769ecc9"), ("default:heldout", "b2139b43d322df9c")]
+)
+def test_the_recipe_still_gives_the_same_documents(ref: str, expected: str):
+    # Fingerprints rest on RECIPE: where this fails, raise RECIPE and write the new hashes down here.
+    content = hashlib.sha256()
+    for document in open_default(ref).documents():
+        content.update(f"{document.source}\0{document.text}\0".encode())
+    assert content.hexdigest()[:16] == expected

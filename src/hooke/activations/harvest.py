@@ -143,7 +143,7 @@ def harvest(
         OutOfSpace: the disk cannot hold it; what was finished is kept.
     """
     target = (lab or open_lab()).path("activations", name)
-    spec = _spec(model, corpus, sites, windows=windows or WindowConfig(), n_tokens=n_tokens, dtype=dtype)
+    spec = plan(model, corpus, sites, windows=windows or WindowConfig(), n_tokens=n_tokens, dtype=dtype)
     aside = target.parent / f".{name}.partial"
     with writing(target):
         if target.exists():
@@ -163,10 +163,15 @@ def harvest(
     return target
 
 
-def _spec(
+def plan(
     model: TextModel, corpus: Corpus, sites: Sequence[str | Site], *, windows: WindowConfig, n_tokens: int, dtype: str
 ) -> StoreSpec:
-    """What is to be stored; the first window's run gives the widths and proves that model and text fit."""
+    """What a harvest would store, and so how much; the first window's run gives the widths and proves that all fits.
+
+    Raises:
+        BadRequest: the corpus does not fill a window.
+        UnknownSite, ShapeMismatch, BadConfig: see `harvest`.
+    """
     first = next(stream(model, corpus, sites, windows=windows, n_tokens=1), None)
     if first is None:
         raise BadRequest(
