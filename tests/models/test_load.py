@@ -49,6 +49,9 @@ def test_a_folder_opens_with_its_tokenizer(folder: Path, tmp_path: Path) -> None
     same = load(folder, lab=Lab(tmp_path / "lab"))
     assert model.fingerprint == same.fingerprint != ""
     assert torch.equal(model.run("the cat").logits, same.run("the cat").logits)
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: tensor * 1.001 for name, tensor in tensors.items()}, folder / "model.safetensors")
+    assert load(folder, lab=Lab(tmp_path / "lab")).fingerprint != model.fingerprint, "a fine-tune is another model"
 
 
 @pytest.mark.parametrize("ref", ["smollm2-135", "no-such-model", "no/such/model", "nowhere/model.gguf"])
