@@ -142,7 +142,7 @@ def _check_folder(folder: Path) -> dict[str, Any]:
 
 
 def _sampled_hash(path: Path) -> str:
-    """A hash of 64 blocks spread over a file, quick and enough to tell models apart: fine-tuning changes all weights."""
+    """A hash of 64 blocks spread over a file: quick, and enough to tell a fine-tune, which changes all weights."""
     size, found = path.stat().st_size, hashlib.sha256()
     with path.open("rb") as handle:
         for part in range(64):
