@@ -1,5 +1,6 @@
 """What every test shares. hooke is imported by tests and fixtures only, after the shape checks were switched on."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -25,5 +26,20 @@ def own_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lab for what is dear to make and never changed, such as the converted model."""
-    return tmp_path_factory.mktemp("shared") / "lab"
+    """A lab for what is dear to make and never changed, such as the converted model; test workers share it."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared" / "lab"
+
+
+@pytest.fixture(scope="session")
+def real_lab(shared_lab: Path):
+    """The shared lab, with the real model converted in it; the first worker converts, the others wait."""
+    from hooke.lab import Lab
+    from hooke.models.gguf_files import converted
+    from hooke.models.zoo import zoo_file
+
+    shared_lab.mkdir(parents=True, exist_ok=True)
+    with (shared_lab.parent / "converting.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        converted(zoo_file("smollm2-135m"), Lab(shared_lab), "smollm2-135m")
+    return Lab(shared_lab)
