@@ -119,7 +119,7 @@ def _remove(path: Path) -> None:
 
 
 def _as_out_of_space(error: OSError, target: Path) -> Exception:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return error
     return OutOfSpace(
         f"'{target.name}' could not be written.",
