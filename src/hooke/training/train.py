@@ -137,7 +137,7 @@ def _needed(state: State, stream: Iterator[Tensor]) -> Iterator[Tensor]:
         yield batch
 
 
-def _facts(state: State, outcome: Outcome, batch: Float[Tensor, "token d"]) -> dict[str, float]:
+def _facts(state: State, outcome: Outcome, batch: Float[Tensor, "token d"]) -> dict[str, int | float]:
     """What a line of the log says. FVU is of this batch, its mean removed, at the weights before the step."""
     spread = (batch - batch.mean(0)).mul_(state.calibration.scale).square().sum()
     density, config = state.firing.density, state.config
@@ -153,7 +153,7 @@ def _facts(state: State, outcome: Outcome, batch: Float[Tensor, "token d"]) -> d
     }
 
 
-def _log(path: Path, line: dict[str, float]) -> None:
+def _log(path: Path, line: dict[str, int | float]) -> None:
     with path.open("a", encoding="utf-8") as handle:
         handle.write(json.dumps(line) + "\n")
 
@@ -164,7 +164,7 @@ def _cut_log(path: Path, tokens: int) -> None:
     path.write_text("".join(line for line in lines if json.loads(line)["tokens"] <= tokens), encoding="utf-8")
 
 
-def _last_line(path: Path) -> dict[str, float]:
+def _last_line(path: Path) -> dict[str, int | float]:
     return json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
 
 

@@ -98,10 +98,13 @@ def fold(
     """The dictionary in the input's own units, with unit decoder rows.
 
     Training has x̂' = Dᵀ a(E x' + b) + c with x' = (x - centre) · scale. Every activation function here commutes with
-    positive factors, so activations are divided by the scale and multiplied by the decoder row's norm instead.
+    positive factors, so activations are divided by the scale, and relu's multiplied by their decoder row's norm. (The
+    other kinds hold norms at 1; topk would choose other features.)
     """
     tensors = {key: tensor.detach().cpu() for key, tensor in weights.named()}
-    norms = torch.linalg.vector_norm(tensors["decoder"], dim=1).clamp(min=1e-12)
+    norms = torch.ones(config.n_features)
+    if not config.has_unit_rows:
+        norms = torch.linalg.vector_norm(tensors["decoder"], dim=1).clamp(min=1e-12)
     scale, centre = calibration.scale, calibration.centre.cpu()
     thresholds = None
     if ACTIVATION[config.kind] == "jumprelu":
@@ -121,7 +124,8 @@ def fold(
         d_out=d,
         k=config.k if config.is_competitive else None,
         groups=config.groups,
-        folded=(f"input_scale={scale:.6g}", f"input_centre={config.centre}", "decoder_norm"),
+        folded=(f"input_scale={scale:.6g}", f"input_centre={config.centre}")
+        + (() if config.has_unit_rows else ("decoder_norm",)),
     )
     encoder = tensors["encoder"] * norms.unsqueeze(1)
     bias = tensors["encoder_bias"] * norms / scale - encoder @ centre

@@ -1,0 +1,99 @@
+import pytest
+import torch
+
+from hooke.training.config import TrainConfig
+from hooke.training.losses import dense_loss
+from hooke.training.weights import Weights, calibrate, first_weights, fold, geometric_median
+from tests.dictionaries.test_dictionary import inputs
+
+KINDS = {
+    "relu": {},
+    "topk": {"k": 3},
+    "batchtopk": {"k": 3},
+    "jumprelu": {},
+    "matryoshka": {"k": 3, "groups": (16, 40)},
+}
+
+
+def config(kind: str = "topk", **changes) -> TrainConfig:
+    return TrainConfig(**({"kind": kind, "n_features": 40, "n_tokens": 1000, **KINDS[kind]} | changes))
+
+
+def scrambled(config: TrainConfig, d: int, seed: int = 0) -> Weights:
+    """Weights as they could be in the middle of a training."""
+    weights = first_weights(config, d, generator=torch.Generator().manual_seed(seed))
+    for number, (_, tensor) in enumerate(weights.named()):
+        tensor += 0.3 * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(seed + number))
+    if config.has_unit_rows:
+        weights.decoder.div_(weights.decoder.norm(dim=1, keepdim=True))
+    return weights
+
+
+def test_calibrated_inputs_have_mean_squared_norm_d():
+    x = 7 * inputs(1000, 5) + 100
+    for centre in ("median", "mean", "zero"):
+        found = calibrate(x, centre)
+        assert float(((x - found.centre) * found.scale).square().sum(1).mean()) == pytest.approx(5, rel=1e-4)
+    torch.testing.assert_close(calibrate(x, "mean").centre, x.mean(0))
+    assert calibrate(x, "zero").centre.tolist() == [0] * 5
+
+
+def test_a_constant_input_is_left_as_it_is():
+    found = calibrate(torch.full((10, 3), 2.0), "median")
+    assert found.scale == 1.0
+    assert found.centre.tolist() == [2.0] * 3
+
+
+def test_the_geometric_median_has_the_least_summed_distance_and_ignores_an_outlier():
+    points = inputs(201, 3).double()
+    found = geometric_median(points)
+
+    def distance(middle: torch.Tensor) -> float:
+        return float((points - middle).norm(dim=1).sum())
+
+    for seed in range(5):
+        assert distance(found) <= distance(found + 0.01 * inputs(3, seed=seed).double())
+    points[0] = 1e6
+    assert float((geometric_median(points) - found).norm()) < 0.05
+    assert float((points.mean(0) - found).norm()) > 1000
+
+
+def test_first_weights_are_unit_rows_with_the_encoder_equal_to_them():
+    weights = first_weights(config("jumprelu"), 7, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(weights.decoder.norm(dim=1), torch.ones(40))
+    assert torch.equal(weights.encoder, weights.decoder)
+    assert weights.encoder.data_ptr() != weights.decoder.data_ptr()
+    assert weights.log_threshold is not None
+    torch.testing.assert_close(weights.log_threshold.exp(), torch.full((40,), 0.5))
+    again = first_weights(config("topk"), 7, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(again.decoder, weights.decoder)
+    assert again.log_threshold is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_folding_leaves_the_reconstruction_unchanged(kind: str):
+    # One token at a time, so that a batch's threshold is none of the others' business: the k largest of it.
+    x = 20 * inputs(1, 6) - 3
+    asked = config(kind)
+    units, weights = calibrate(20 * inputs(200, 6, seed=5) - 3, "median"), scrambled(asked, 6)
+    scaled = (x - units.centre) * units.scale
+    outcome = dense_loss(weights, scaled, asked, 0.0)
+    expected = (scaled - outcome.residual) / units.scale + units.centre
+    # The batch's k-th largest is itself at the threshold; a token alone must be above.
+    threshold = outcome.threshold * (1 - 1e-6)
+    made = fold(weights, units, asked, threshold=threshold, name="a", model="b", site="resid_post.1")
+    # Scaling by 20 and back leaves float32 errors of a few 1e-6 of values near 60.
+    torch.testing.assert_close(made(x), expected, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(made.W_dec.norm(dim=1), torch.ones(40))
+    assert int(made.encode(x).l0()) == int(outcome.counts.sum()) > 0
+
+
+def test_what_was_folded_is_recorded():
+    asked = config("batchtopk", centre="mean")
+    units = calibrate(3 * inputs(100, 6), asked.centre)
+    made = fold(scrambled(asked, 6), units, asked, threshold=1.0, name="a", model="b", site="resid_post.1")
+    assert made.config.folded == (f"input_scale={units.scale:.6g}", "input_centre=mean")
+    free = config("relu")
+    of_relu = fold(scrambled(free, 6), units, free, threshold=0.0, name="a", model="b", site="resid_post.1")
+    assert "decoder_norm" in of_relu.config.folded
+    assert (made.config.k, made.config.reads, made.config.kind) == (3, ("resid_post.1",), "batchtopk")
