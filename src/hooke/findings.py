@@ -71,3 +71,25 @@ def bootstrap_interval(
     samples = array[generator.integers(0, len(array), size=(n_resamples, len(array)))]
     low, high = np.percentile(statistic(samples), [2.5, 97.5])
     return (float(low), float(high))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A measured number with its 95 % interval."""
+
+    value: float
+    """The number."""
+    interval: Interval
+    """Where it would lie in 95 of 100 repetitions, by the bootstrap."""
+
+
+def estimate(
+    values: Sequence[float] | Float[ndarray, "..."],
+    *,
+    generator: np.random.Generator,
+    statistic: Callable[[ndarray], ndarray] = lambda samples: samples.mean(axis=-1),
+) -> Estimate:
+    """A statistic over independent units with its bootstrap interval; see `bootstrap_interval`."""
+    array = np.asarray(values, dtype=np.float64)
+    interval = bootstrap_interval(array, generator=generator, statistic=statistic)
+    return Estimate(value=float(statistic(array[None])[0]), interval=interval)

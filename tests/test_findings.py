@@ -1,0 +1,58 @@
+"""Findings, estimates and their bootstrap intervals."""
+
+import math
+
+import numpy as np
+import pytest
+
+from hooke.findings import Estimate, Finding, bootstrap_interval, estimate
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_the_interval_of_a_mean_is_that_of_theory():
+    values = rng(1).normal(10, 3, 500)
+    low, high = bootstrap_interval(values, generator=rng())
+    # 1.96 standard errors each side, to the noise of 1,000 resamples.
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / math.sqrt(500), rel=0.15)
+    assert low < values.mean() < high
+
+
+def test_it_covers_the_truth_as_often_as_it_says():
+    hits = 0
+    for seed in range(200):
+        low, high = bootstrap_interval(rng(seed).normal(0, 1, 40), generator=rng(seed), n_resamples=300)
+        hits += low <= 0 <= high
+    # 95 % of 200, with three standard deviations of that count, less what the percentile bootstrap loses at n = 40.
+    assert 175 <= hits <= 199
+
+
+def test_the_same_generator_gives_the_same_interval():
+    values = rng(1).normal(size=20)
+    assert bootstrap_interval(values, generator=rng(7)) == bootstrap_interval(values, generator=rng(7))
+
+
+def test_nothing_has_no_interval():
+    assert all(math.isnan(end) for end in bootstrap_interval([], generator=rng()))
+
+
+def test_any_statistic_of_the_rows_may_be_estimated():
+    found = estimate([1.0, 2.0, 10.0], generator=rng(), statistic=lambda samples: np.median(samples, axis=-1))
+    assert found.value == 2.0
+    assert found.interval == (1.0, 10.0)
+
+
+def test_an_estimate_is_the_mean_by_default():
+    assert estimate([1.0, 3.0], generator=rng()).value == 2.0
+    assert isinstance(estimate([5.0], generator=rng()), Estimate)
+    assert estimate([5.0], generator=rng()).interval == (5.0, 5.0)
+
+
+def test_a_finding_reads_with_its_control():
+    finding = Finding(
+        claim="Steering works", value=0.51234, interval=(0.4, 0.6), n=12, control=0.01, control_interval=(0.0, 0.02),
+        control_name="random direction", unit=" nats",
+    )  # fmt: skip
+    assert str(finding) == "Steering works: 0.5123 nats [0.4, 0.6], n = 12; random direction: 0.01 nats [0, 0.02]"
