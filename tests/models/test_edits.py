@@ -52,6 +52,7 @@ def test_json_round_trip(several: list) -> None:
         ('[{"edit": "Add", "site": "resid_post.1", "vector": [1], "scle": 2}]', "Did you mean 'scale'"),
         ('[{"edit": "Add", "site": "resid_post.1"}]', "vector"),
         ('[{"edit": "Clamp", "feature": "resid_post.1/3", "value": 1}]', "names no dictionary"),
+        ('[{"edit": "Add", "site": "resid_post.1", "vector": "resid_post.1/3"}]', "names no dictionary"),
         ('[{"edit": "Clamp", "feature": "resid_post.1/3@d", "value": "much"}]', "finite number|not accepted"),
         ('[{"edit": "Add", "site": "resid_post.1", "vector": [1, null]}]', "not accepted"),
         ('[{"edit": "Splice", "dictionary": "d", "when": "never"}]', "No phase|not accepted"),

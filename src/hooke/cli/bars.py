@@ -7,19 +7,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from hooke.progress import Sink
-
 SECONDS_BETWEEN_LINES = 10.0
 SHORTEST_SUMMARY = 2.0
 """Jobs of fewer seconds leave no line behind."""
 
 
-def sink_for(console: Console) -> Sink:
+def sink_for(console: Console) -> "Bars | Lines":
     """Bars where somebody watches, lines where the output is kept."""
     return Bars(console) if console.is_terminal else Lines(console)
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """Seconds as people say them: "8 s", "1 min 05 s", "2 h 10 min"."""
     whole = round(seconds)
     if whole < 60:
@@ -29,7 +27,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def amount(value: float) -> str:
+def amount(value: float | int) -> str:
     """A count with thousands apart, or a small rate with its digits."""
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"
 
@@ -38,9 +36,10 @@ def amount(value: float) -> str:
 class _Job:
     total: float | None
     unit: str
-    began: float = field(default_factory=time.monotonic)
-    told: float = field(default_factory=time.monotonic)
-    done: float = 0
+    began: float = field(default_factory=lambda: time.monotonic())
+    told: float = field(default_factory=lambda: time.monotonic())
+    done: float = 0.0
+    note: str = ""
 
     def state(self) -> str:
         """How far it is, how fast, and how long it still takes."""
@@ -55,7 +54,7 @@ class _Job:
             text += f", {amount(rate)} {self.unit}/s"
         if self.total and rate > 0:
             text += f", {duration((self.total - self.done) / rate)} left"
-        return text
+        return f"{text} · {self.note}" if self.note else text
 
     def summary(self) -> str:
         """What was done, in which time, at which rate."""
@@ -85,6 +84,10 @@ class Lines:
         if time.monotonic() - state.told >= SECONDS_BETWEEN_LINES:
             state.told = time.monotonic()
             self._say(f"{job}: {state.state()}")
+
+    def note(self, job: str, text: str) -> None:
+        """What else there is to say of a job from now on."""
+        self._jobs[job].note = text
 
     def finish(self, job: str) -> None:
         """A job ends, done or not."""
@@ -127,6 +130,10 @@ class Bars:
         state.done += amount
         if self._progress is not None:
             self._progress.update(task, completed=state.done)
+
+    def note(self, job: str, text: str) -> None:
+        """What else there is to say of a job from now on."""
+        self._jobs[job][1].note = text
 
     def finish(self, job: str) -> None:
         """A job ends, done or not."""

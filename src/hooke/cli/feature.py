@@ -12,11 +12,12 @@ from hooke.cli.answer import Answer, printable
 from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
 from hooke.cli.terminal import Heat, bars, note, number, percent, table, title
 from hooke.errors import BadArtefact, UnknownName
+from hooke.lab import Lab
 from hooke.sites import FeatureName, parse_feature
 
 if TYPE_CHECKING:
-    from hooke.features.card import Card, Example, TokenEffect
-    from hooke.features.query import Index
+    import hooke.features.card
+    import hooke.features.query
 
 
 def feature(
@@ -45,12 +46,12 @@ def feature(
     index = where.open(everywhere.lab, dictionary=address.dictionary if address else None)
     number_in_index = int(name) if address is None else _number(index, address)
     index.card(number_in_index)
-    fetch_text(index, loading, everywhere)
+    fetch_text(index, where, loading, everywhere.lab)
     card = index.card(number_in_index)
     return Answer(data=card.to_json(), shown=show_card(card, examples), html=where.html)
 
 
-def _number(index: "Index", address: FeatureName) -> int:
+def _number(index: "hooke.features.query.Index", address: FeatureName) -> int:
     """The number of a feature in an index.
 
     Raises:
@@ -66,7 +67,7 @@ def _number(index: "Index", address: FeatureName) -> int:
     return address.index
 
 
-def fetch_text(index: "Index", loading: ModelOptions, everywhere: Everywhere) -> None:
+def fetch_text(index: "hooke.features.query.Index", where: IndexOptions, loading: ModelOptions, lab: Lab) -> None:
     """Make the text of an index again where it is not here; where that cannot be done, examples go without."""
     if index.text is not None:
         return
@@ -74,13 +75,13 @@ def fetch_text(index: "Index", loading: ModelOptions, everywhere: Everywhere) ->
 
     try:
         corpus = open_corpus(index.manifest.corpus)
-        index.fetch_text(loading.load(index.manifest.model, everywhere.lab).tokenizer, corpus)
+        index.fetch_text(where.load_model(index, loading, lab).tokenizer, corpus)
     except (UnknownName, BadArtefact):
         # The card says itself that its text is missing, why, and what to do.
         return
 
 
-def show_card(card: "Card", n_examples: int) -> tuple[RenderableType, ...]:
+def show_card(card: "hooke.features.card.Card", n_examples: int) -> tuple[RenderableType, ...]:
     """The card from top to bottom."""
     label = card.label
     said = f"“{label.text}”" if label else "no label"
@@ -95,7 +96,7 @@ def show_card(card: "Card", n_examples: int) -> tuple[RenderableType, ...]:
     return tuple(shown)
 
 
-def _statistics(card: "Card") -> Table:
+def _statistics(card: "hooke.features.card.Card") -> Table:
     sources = [
         f"{one.source} {percent(one.share)} (of all text {percent(one.base)})" for one in card.by_source if one.share
     ]
@@ -108,7 +109,7 @@ def _statistics(card: "Card") -> Table:
     return table(("", ""), rows)
 
 
-def _histogram(card: "Card") -> str:
+def _histogram(card: "hooke.features.card.Card") -> str:
     """Bars of the half-octaves that hold anything, between their outer edges."""
     filled = [place for place, count in enumerate(card.histogram.counts) if count]
     if not filled:
@@ -118,21 +119,21 @@ def _histogram(card: "Card") -> str:
     return f"{number(edges[first])} {bars(counts)} {number(edges[last])}"
 
 
-def _effects(card: "Card") -> Columns:
-    def column(name: str, effects: "Sequence[TokenEffect]") -> Table:
+def _effects(card: "hooke.features.card.Card") -> Columns:
+    def column(name: str, effects: Sequence["hooke.features.card.TokenEffect"]) -> Table:
         return table((name, "effect>"), [(f"'{one.text}'", f"{one.value:+.1f}") for one in effects[:10]])
 
     return Columns([column("promotes", card.promoted), column("suppresses", card.suppressed)], padding=(0, 6))
 
 
-def _relatives(card: "Card") -> list[RenderableType]:
+def _relatives(card: "hooke.features.card.Card") -> list[RenderableType]:
     alike = [(one.feature, f"{one.cosine:.2f}", one.label) for one in card.neighbours[:6]]
     together = [(one.feature, f"{one.jaccard:.2f}", one.label) for one in card.partners[:6]]
     parts = [("writes alike", "cosine>", alike), ("fires together", "overlap>", together)]
     return [part for name, value, rows in parts if rows for part in (table((name, value, "label"), rows), "")]
 
 
-def _examples(card: "Card", n_strongest: int) -> list[RenderableType]:
+def _examples(card: "hooke.features.card.Card", n_strongest: int) -> list[RenderableType]:
     missing: list[RenderableType] = [note(card.text_missing), ""] if card.text_missing else []
     rows = []
     for group in card.groups:
@@ -143,6 +144,6 @@ def _examples(card: "Card", n_strongest: int) -> list[RenderableType]:
     return [*missing, table(("examples", "at>", "from", "text"), rows)]
 
 
-def _example(example: "Example", top: float) -> Heat:
+def _example(example: "hooke.features.card.Example", top: float) -> Heat:
     tokens = example.tokens or tuple("·" for _ in example.activations)
     return Heat(tokens, example.activations, top=top, peak=example.peak)

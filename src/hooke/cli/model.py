@@ -17,8 +17,8 @@ from hooke.errors import BadRequest, HookeError
 from hooke.sites import KINDS, Site
 
 if TYPE_CHECKING:
-    from hooke.models.edits import Edit
-    from hooke.models.model import Model
+    import hooke.models.edits
+    import hooke.models.model
 
 _HELP_IN_CHAT = "/steer FEATURE STRENGTH, /edits FILE, /edits, /clear, /quit"
 
@@ -78,12 +78,12 @@ def info(
     return Answer(data={"name": opened.name, **facts, "sites": sites, "refusals": refusals}, shown=tuple(shown))
 
 
-def _sites(model: "Model", kind: str) -> list[Site]:
+def _sites(model: "hooke.models.model.Model", kind: str) -> list[Site]:
     every = [Site(kind, layer) for layer in range(model.n_layers)] if KINDS[kind].is_layered else [Site(kind)]
     return [site for site in every if model.has(site)]
 
 
-def _site_facts(model: "Model", kind: str) -> dict[str, Any]:
+def _site_facts(model: "hooke.models.model.Model", kind: str) -> dict[str, Any]:
     sites = _sites(model, kind)
     about = KINDS[kind]
     return {
@@ -180,7 +180,7 @@ def chat(
     return None
 
 
-def read_edits(path: Path) -> "list[Edit]":
+def read_edits(path: Path) -> list["hooke.models.edits.Edit"]:
     """The edits in a JSON file.
 
     Raises:
@@ -200,9 +200,9 @@ def read_edits(path: Path) -> "list[Edit]":
 class Conversation:
     """Turns so far, and the edits in force."""
 
-    model: "Model"
+    model: "hooke.models.model.Model"
     options: ChatOptions
-    edits: "list[Edit]"
+    edits: list["hooke.models.edits.Edit"]
     turns: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, text: str) -> Iterator[str]:

@@ -9,10 +9,10 @@ from cyclopts import Group, Parameter
 from hooke.lab import Lab, open_lab
 
 if TYPE_CHECKING:
-    from hooke.features.query import Index
-    from hooke.models.model import Model
-    from hooke.text.documents import Corpus
-    from hooke.text.windows import WindowConfig
+    import hooke.features.query
+    import hooke.models.model
+    import hooke.text.documents
+    import hooke.text.windows
 
 _TEXT = Group("Text", sort_key=4)
 _MODEL = Group("Model", sort_key=5)
@@ -53,7 +53,7 @@ class ModelOptions:
     revision: str | None = None
     """Branch, tag or commit of a model on the hub."""
 
-    def load(self, ref: str, lab: Lab) -> "Model":
+    def load(self, ref: str, lab: Lab) -> "hooke.models.model.Model":
         """The model that a reference names."""
         from hooke.models.load import load
 
@@ -71,20 +71,20 @@ class TextOptions:
     """Column that holds the text of a .jsonl or .parquet file or of a data set on the hub."""
     context: int = 256
     """Tokens in a window."""
-    batch: int = 8
+    windows_at_once: int = 8
     """Windows that run through the model together."""
 
-    def open(self) -> "Corpus":
+    def open(self) -> "hooke.text.documents.Corpus":
         """The corpus."""
         from hooke.text.corpora import open_corpus
 
         return open_corpus(self.corpus, column=self.column)
 
-    def windows(self) -> "WindowConfig":
+    def windows(self) -> "hooke.text.windows.WindowConfig":
         """How it is cut."""
         from hooke.text.windows import WindowConfig
 
-        return WindowConfig(context=self.context, batch=self.batch)
+        return WindowConfig(context=self.context, batch=self.windows_at_once)
 
 
 @Parameter(name="*")
@@ -94,10 +94,12 @@ class IndexOptions:
 
     index: str | None = None
     """Name of an index; the starter's, or the only one in the lab, unless given."""
+    model: str | None = None
+    """Where the index's model is, if its name alone does not lead to it: a folder, an id on the hub, a .gguf file."""
     html: Path | None = None
     """Write what is shown as an HTML page, too."""
 
-    def open(self, lab: Lab, *, dictionary: str | None = None) -> "Index":
+    def open(self, lab: Lab, *, dictionary: str | None = None) -> "hooke.features.query.Index":
         """The index, by default that of a dictionary's name.
 
         Raises:
@@ -108,3 +110,9 @@ class IndexOptions:
         names = lab.names("features")
         only = names[0] if len(names) == 1 else "starter"
         return Index.open(self.index or dictionary or only, lab=lab)
+
+    def load_model(
+        self, index: "hooke.features.query.Index", loading: ModelOptions, lab: Lab
+    ) -> "hooke.models.model.Model":
+        """The model that an index is of."""
+        return loading.load(self.model or index.manifest.model, lab)

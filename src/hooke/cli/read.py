@@ -11,8 +11,8 @@ from hooke.cli.terminal import note, number, table, title
 from hooke.errors import BadRequest
 
 if TYPE_CHECKING:
-    from hooke.features.query import Index
-    from hooke.features.reading import Reading
+    import hooke.features.query
+    import hooke.features.reading
 
 
 def read(
@@ -42,12 +42,14 @@ def read(
     if n < 1 or per_token < 0:
         raise BadRequest(f"{n} features and {per_token} for each token cannot be shown.", "", "Give larger numbers.")
     index = where.open(everywhere.lab)
-    reading = index.active_on(loading.load(index.manifest.model, everywhere.lab), text, n=n)
+    reading = index.active_on(where.load_model(index, loading, everywhere.lab), text, n=n)
     shown = (*by_text(index, reading), *_by_token(index, reading, per_token))
     return Answer(data={"index": index.manifest.name, "reading": reading}, shown=shown, html=where.html)
 
 
-def _by_token(index: "Index", reading: "Reading", per_token: int) -> tuple[RenderableType, ...]:
+def _by_token(
+    index: "hooke.features.query.Index", reading: "hooke.features.reading.Reading", per_token: int
+) -> tuple[RenderableType, ...]:
     if per_token == 0:
         return ()
     rows = []

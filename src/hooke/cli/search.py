@@ -10,8 +10,8 @@ from hooke.cli.terminal import Heat, note, number, percent, table, title
 from hooke.errors import BadRequest
 
 if TYPE_CHECKING:
-    from hooke.features.query import Hit, Index
-    from hooke.features.reading import Reading
+    import hooke.features.query
+    import hooke.features.reading
 
 
 def search(
@@ -42,7 +42,7 @@ def search(
         raise BadRequest(f"{n} features cannot be shown.", "", "Give a number above 0.")
     index = where.open(everywhere.lab)
     if text is not None:
-        reading = index.active_on(loading.load(index.manifest.model, everywhere.lab), text, n=n)
+        reading = index.active_on(where.load_model(index, loading, everywhere.lab), text, n=n)
         return Answer(
             data={"index": index.manifest.name, "text": text, "features": reading.features},
             shown=by_text(index, reading),
@@ -54,7 +54,9 @@ def search(
     return Answer(data=data, shown=_by_words(index, question, hits, has_effect=promotes is not None), html=where.html)
 
 
-def _by_words(index: "Index", question: str, hits: "list[Hit]", *, has_effect: bool) -> tuple[RenderableType, ...]:
+def _by_words(
+    index: "hooke.features.query.Index", question: str, hits: list["hooke.features.query.Hit"], *, has_effect: bool
+) -> tuple[RenderableType, ...]:
     head = title(f"Features: {question}", index.manifest.name)
     if not hits:
         return head, note("None has these words. Try fewer words, or the beginning of one.")
@@ -77,7 +79,9 @@ def _by_words(index: "Index", question: str, hits: "list[Hit]", *, has_effect: b
     return head, table(columns, rows), note(keys + effect)
 
 
-def by_text(index: "Index", reading: "Reading") -> tuple[RenderableType, ...]:
+def by_text(
+    index: "hooke.features.query.Index", reading: "hooke.features.reading.Reading"
+) -> tuple[RenderableType, ...]:
     """The features that a text brings out, each with the text as a heat map."""
     shown: list[RenderableType] = [title("Features that fire on this text", index.manifest.name)]
     for one in reading.features:

@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
@@ -69,7 +69,7 @@ def note(text: str) -> Text:
     return Text(printable(text), style="dim")
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def number(value: float | int | None, digits: int = 3) -> str:
     """A number to a few significant digits; a dash where there is none."""
     if value is None or value != value:
         return "–"
@@ -78,14 +78,14 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
 
 
-def percent(share: float) -> str:
+def percent(share: float | int) -> str:
     """A share in percent, with digits enough to tell rare from never."""
     if share == 0:
         return "0 %"
     return f"{share:.1%}".replace("%", " %") if share >= 0.001 else f"{share * 100:.2g} %"
 
 
-def size(n_bytes: float) -> str:
+def size(n_bytes: float | int) -> str:
     """Bytes as people say them."""
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:.1f} MB"
 
@@ -104,7 +104,7 @@ class Heat:
         highest = max([0.0, *values]) if top is None else top
         self.levels = [_level(value, highest) for value in values]
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         has_colour = console.color_system is not None and not console.no_color
         yield self.coloured() if has_colour else self.plain()
 
@@ -133,7 +133,7 @@ def _level(value: float, top: float) -> int:
     return 0 if value <= 0 or top <= 0 else min(N_LEVELS, ceil(N_LEVELS * value / top))
 
 
-def bars(counts: Sequence[float]) -> str:
+def bars(counts: Sequence[float | int]) -> str:
     """Counts as a row of small bars, the largest at full height; what is not zero never vanishes."""
     most = max([0, *counts])
     return "".join(" " if count <= 0 else _BARS[min(7, int(8 * count / most))] for count in counts)

@@ -63,10 +63,7 @@ class _FeatureEdit(Edit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        name = parse_feature(str(self.feature))
-        if name.dictionary is None:
-            raise BadConfig(f"'{self.feature}' names no dictionary.", "", f"Write '{name}@NAME'.")
-        object.__setattr__(self, "feature", str(name))
+        object.__setattr__(self, "feature", _feature(str(self.feature)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,9 +240,16 @@ def _tensor(value: Tensor) -> Float[Tensor, "..."]:
     return tensor
 
 
+def _feature(text: str) -> str:
+    name = parse_feature(text)
+    if name.dictionary is None:
+        raise BadConfig(f"'{text}' names no dictionary.", "", f"Write '{name}@NAME'.")
+    return str(name)
+
+
 def _vector(value: Tensor | str) -> Tensor | str:
     if isinstance(value, str):
-        return str(parse_feature(value))
+        return _feature(value)
     if value.ndim != 1:
         raise BadConfig("An edit's vector has one axis.", f"Found shape {list(value.shape)}.", "Give one row.")
     return _tensor(value)
