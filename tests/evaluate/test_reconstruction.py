@@ -71,6 +71,12 @@ def test_every_number_is_that_of_the_definition(model: Model):
     variance = ((x - x.mean(0)) ** 2).sum()
     assert found.n_counted == len(x)
     assert found.own.fvu.value == pytest.approx(float(((x - rebuilt) ** 2).sum() / variance), rel=1e-5)
+    shares = []
+    for batch in windows(planted_corpus(), model.tokenizer, CONFIG.windows, stop=10):
+        for tokens, counted in zip(batch.tokens, batch.counted, strict=True):
+            y = torch.eye(model.d_vocab, model.d_model)[tokens[counted]]
+            shares.append(float(((y - planted(y)) ** 2).sum() / ((y - x.mean(0)) ** 2).sum()))
+    assert found.own.typical_fvu.value == pytest.approx(np.median(shares), rel=1e-5)
     assert found.own.l0.value == pytest.approx(float((acts > 0).float().sum(-1).mean()), rel=1e-6)
     cosine = torch.nn.functional.cosine_similarity(x, rebuilt).mean()
     assert found.own.cosine.value == pytest.approx(float(cosine), abs=1e-6)

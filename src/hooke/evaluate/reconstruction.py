@@ -56,6 +56,9 @@ class Fidelity:
 
     fvu: Estimate
     """Fraction of variance unexplained, sum |y - y_hat|^2 / sum |y - mean|^2, over the counted tokens."""
+    typical_fvu: Estimate
+    """The same within each window, median over windows: a few tokens of huge norm can make up half of `fvu`'s
+    variance, and do not move this one."""
     cosine: Estimate
     """Mean cosine between y and y_hat; near 1 for anything that gets the mean right."""
     l0: Estimate
@@ -111,12 +114,13 @@ class Reconstruction:
         """Each number as a claim beside its control."""
         names = {
             "fvu": "fraction of variance unexplained",
+            "typical_fvu": "fraction of variance unexplained in the median window",
             "cosine": "cosine of the reconstruction",
             "l0": "active features per token",
             "dead_share": "share of features that never fired",
         }
         rows = [(words, getattr(self.own, name), getattr(self.control, name)) for name, words in names.items()]
-        n_windows = [self.n_windows] * 3 + [self.n_features]
+        n_windows = [self.n_windows] * 4 + [self.n_features]
         if self.losses is not None:
             own, control = self.losses.own, self.losses.control
             rows += [
@@ -219,6 +223,10 @@ def _read(
         yield batch, run[reads].flatten(2).float().cpu(), run[writes].flatten(2).float().cpu()
 
 
+def _median(samples: ndarray) -> ndarray:
+    return np.median(samples, axis=-1)
+
+
 class _Tally:
     """Sums over the counted tokens of each window, for one dictionary."""
 
@@ -270,10 +278,17 @@ class _Tally:
 
         return Fidelity(
             fvu=over_windows(lambda total: total(residual) / variance(total), n_windows, generator=generator),
+            typical_fvu=estimate(residual / self._spread(), generator=generator, statistic=_median),
             cosine=over_windows(lambda total: total(cosine) / total(n), n_windows, generator=generator),
             l0=over_windows(lambda total: total(active) / total(n), n_windows, generator=generator),
             dead_share=estimate(is_dead, generator=generator),
         )
+
+    def _spread(self) -> Float[ndarray, " window"]:
+        """Per window, the sum of |y - mean|^2, with the mean over all windows."""
+        n, squares = np.stack(self.rows).T[:2]
+        mean = np.sum(self.sums, axis=0) / n.sum()
+        return squares - 2 * np.stack(self.sums) @ mean + n * (mean @ mean)
 
     def densities(self) -> Densities:
         """A histogram of log10 of the firing densities."""
