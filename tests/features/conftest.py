@@ -1,0 +1,34 @@
+"""Indexes of the planted world that several tests read and none changes."""
+
+from pathlib import Path
+
+import pytest
+
+from hooke.features.query import Index
+from hooke.lab import Lab
+from tests.features.planted import World, planted_world
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return planted_world()
+
+
+@pytest.fixture(scope="session")
+def features_lab(tmp_path_factory: pytest.TempPathFactory, world: World) -> Lab:
+    lab = Lab(tmp_path_factory.mktemp("features") / "lab")
+    world.build("full", lab, posting="full")
+    return lab
+
+
+@pytest.fixture(scope="session")
+def index(features_lab: Lab) -> Index:
+    return Index.open("full", lab=features_lab)
+
+
+@pytest.fixture
+def copied(features_lab: Lab, tmp_path: Path) -> Path:
+    """A copy of the index's folder that a test may damage."""
+    import shutil
+
+    return Path(shutil.copytree(features_lab.path("features", "full"), tmp_path / "copied"))
