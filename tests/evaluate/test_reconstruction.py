@@ -90,7 +90,7 @@ def test_every_number_is_that_of_the_definition(model: Model):
 def test_findings_carry_controls_and_intervals(model: Model):
     found = reconstruction(model, planted_dictionary(model), planted_corpus(), config=CONFIG)
     findings = found.findings()
-    assert len(findings) == 6
+    assert len(findings) == 7
     for one in findings:
         assert one.control is not None
         assert one.interval[0] <= one.value <= one.interval[1]
