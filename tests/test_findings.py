@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from hooke import findings
 from hooke.findings import Estimate, Finding, bootstrap_interval, estimate
 
 
@@ -32,6 +33,22 @@ def test_it_covers_the_truth_as_often_as_it_says():
 def test_the_same_generator_gives_the_same_interval():
     values = rng(1).normal(size=20)
     assert bootstrap_interval(values, generator=rng(7)) == bootstrap_interval(values, generator=rng(7))
+
+
+def test_many_units_are_resampled_in_parts(monkeypatch: pytest.MonkeyPatch):
+    values = rng(1).normal(size=50)
+    whole = bootstrap_interval(values, generator=rng(7))
+    shapes = []
+
+    def statistic(samples: np.ndarray) -> np.ndarray:
+        shapes.append(samples.shape)
+        return samples.mean(axis=-1)
+
+    monkeypatch.setattr(findings, "_ELEMENTS_AT_ONCE", 3000)
+    parts = bootstrap_interval(values, generator=rng(7), statistic=statistic)
+    assert shapes == [(60, 50)] * 16 + [(40, 50)]
+    # Both are the interval of one mean, to the noise of 1,000 resamples.
+    assert parts == pytest.approx(whole, abs=0.1)
 
 
 def test_nothing_has_no_interval():

@@ -10,6 +10,9 @@ from numpy import ndarray
 
 Interval = tuple[float, float]
 
+# All resamples of a million units together would be gigabytes.
+_ELEMENTS_AT_ONCE = 2**24
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
@@ -68,8 +71,12 @@ def bootstrap_interval(
     array = np.asarray(values, dtype=np.float64)
     if len(array) == 0:
         return (float("nan"), float("nan"))
-    samples = array[generator.integers(0, len(array), size=(n_resamples, len(array)))]
-    low, high = np.percentile(statistic(samples), [2.5, 97.5])
+    n_at_once = max(1, _ELEMENTS_AT_ONCE // len(array))
+    statistics = [
+        statistic(array[generator.integers(0, len(array), size=(min(n_at_once, n_resamples - done), len(array)))])
+        for done in range(0, n_resamples, n_at_once)
+    ]
+    low, high = np.percentile(np.concatenate(statistics), [2.5, 97.5])
     return (float(low), float(high))
 
 

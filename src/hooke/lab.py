@@ -25,6 +25,7 @@ from uuid import uuid4
 from hooke.errors import BadArtefact, BadRequest, LabBusy, OutOfSpace, UnknownName, did_you_mean
 
 ROOMS = ("models", "activations", "dictionaries", "features", "graphs", "monitors", "audits", "reports")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -81,7 +82,8 @@ def open_lab(root: str | Path | None = None) -> Lab:
 def staged(target: Path) -> Iterator[Path]:
     """A hidden path to write a file or folder at; on success it takes the target's place in one rename.
 
-    When the block raises, what was written is removed and an older artefact at the target stays as it was.
+    When the block raises, what was written is removed and an older artefact at the target stays as it was. An older
+    folder gives way by a rename of its own, so for an instant nothing is there.
 
     Raises:
         OutOfSpace: the disk filled up while writing.
@@ -92,7 +94,13 @@ def staged(target: Path) -> Iterator[Path]:
         yield aside
         _put_in_place(aside, target)
     except OSError as error:
-        raise _as_out_of_space(error, target) from error
+        if error.errno not in _FULL:
+            raise
+        raise OutOfSpace(
+            f"'{target.name}' could not be written.",
+            f"The disk of {target.parent} is full.",
+            "Free some space; what was finished before is kept.",
+        ) from error
     finally:
         _remove(aside)
 
@@ -116,16 +124,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _as_out_of_space(error: OSError, target: Path) -> Exception:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return error
-    return OutOfSpace(
-        f"'{target.name}' could not be written.",
-        f"The disk of {target.parent} is full.",
-        "Free some space; what was finished before is kept.",
-    )
 
 
 def write_json(path: Path, data: Any) -> None:

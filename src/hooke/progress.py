@@ -62,7 +62,7 @@ def track(
 ) -> Iterator[T]:
     """The items, unchanged; each one that the caller is done with advances the job by `size(item)`, 1 by default."""
     sink = _sink.get()
-    if total is None and hasattr(items, "__len__"):
+    if total is None and size is None and hasattr(items, "__len__"):
         total = len(items)  # pyright: ignore[reportArgumentType]
     sink.start(job, None if total is None else float(total), unit)
     try:

@@ -90,15 +90,15 @@ class Site:
 
 
 _FOREIGN = [
-    (r"blocks\.(\d+)\.hook_(resid_pre|resid_mid|resid_post|attn_out|mlp_out)", None),
-    (r"blocks\.(\d+)\.attn\.hook_(z|v|pattern)", None),
-    (r"blocks\.(\d+)\.attn\.hook_rot_(q|k)", None),
-    (r"blocks\.(\d+)\.mlp\.hook_post", "neurons"),
-    (r"blocks\.(\d+)\.mlp\.hook_in", "mlp_in"),
-    (r"blocks\.(\d+)\.mlp\.hook_out", "mlp_out"),
-    (r"(?:model\.layers|transformer\.h|gpt_neox\.layers)\.(\d+)(?:\.output)?", "resid_post"),
-    (r"(?:model\.layers|transformer\.h|gpt_neox\.layers)\.(\d+)\.input", "resid_pre"),
-    (r"(?:model\.layers|transformer\.h|gpt_neox\.layers)\.(\d+)\.mlp(?:\.output)?", "mlp_out"),
+    (r"blocks\.([0-9]{1,6})\.hook_(resid_pre|resid_mid|resid_post|attn_out|mlp_out)", None),
+    (r"blocks\.([0-9]{1,6})\.attn\.hook_(z|v|pattern)", None),
+    (r"blocks\.([0-9]{1,6})\.attn\.hook_rot_(q|k)", None),
+    (r"blocks\.([0-9]{1,6})\.mlp\.hook_post", "neurons"),
+    (r"blocks\.([0-9]{1,6})\.mlp\.hook_in", "mlp_in"),
+    (r"blocks\.([0-9]{1,6})\.mlp\.hook_out", "mlp_out"),
+    (r"(?:model\.layers|transformer\.h|gpt_neox\.layers)\.([0-9]{1,6})(?:\.output)?", "resid_post"),
+    (r"(?:model\.layers|transformer\.h|gpt_neox\.layers)\.([0-9]{1,6})\.input", "resid_pre"),
+    (r"(?:model\.layers|transformer\.h|gpt_neox\.layers)\.([0-9]{1,6})\.mlp(?:\.output)?", "mlp_out"),
 ]
 
 
@@ -121,8 +121,8 @@ def parse_site(text: str) -> Site:
     foreign = _from_foreign(text)
     if foreign is not None:
         return foreign
-    kind, _, layer = text.partition(".")
-    if layer and not re.fullmatch(r"\d{1,6}", layer):
+    kind, dot, layer = text.partition(".")
+    if dot and not re.fullmatch(r"[0-9]{1,6}", layer):
         raise UnknownSite(
             f"No site '{text}'.", f"'{layer}' is not a layer number.", "Write a site like 'resid_post.15'."
         )
@@ -154,7 +154,7 @@ def _expand_wildcard(pattern: str, n_layers: int) -> list[Site]:
     every = [
         Site(name, layer) for name, kind in KINDS.items() for layer in (range(n_layers) if kind.is_layered else (None,))
     ]
-    regex = re.compile(re.escape(pattern).replace(r"\*", ".*"))
+    regex = re.compile(re.sub(r"(\\\*)+", ".*", re.escape(pattern)))
     found = [site for site in every if regex.fullmatch(str(site))]
     if not found:
         raise UnknownSite(
@@ -182,7 +182,7 @@ def parse_feature(text: str) -> FeatureName:
         UnknownName: the string is not of that form.
         UnknownSite: its site is unknown.
     """
-    match = re.fullmatch(r"([^/@]+)/(\d{1,9})(?:@(.+))?", text.strip())
+    match = re.fullmatch(r"([^/@]+)/([0-9]{1,9})(?:@(.+))?", text.strip())
     if match is None:
         raise UnknownName(
             f"No feature '{text}'.",
