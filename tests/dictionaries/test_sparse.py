@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from hooke.dictionaries.sparse import (
     SparseActs,
+    add_times,
     concatenate,
     largest,
     merge_rows,
@@ -14,7 +15,6 @@ from hooke.dictionaries.sparse import (
     sparsify,
     sum_by_feature,
     sum_rows,
-    times,
     transposed_times,
 )
 
@@ -96,7 +96,7 @@ def test_products_with_a_pattern_are_the_dense_products(n_rows: int, n_features:
     weight, x = random(n_features, d, seed=seed + 2), random(n_rows, d, seed=seed + 3)
     # At most twelve float32 products, summed in two orders.
     close = {"rtol": 1e-5, "atol": 1e-5}
-    torch.testing.assert_close(times(pairs, values, weight), matrix @ weight, **close)
+    torch.testing.assert_close(add_times(x.clone(), pairs, values, weight), x + matrix @ weight, **close)
     out = torch.full((n_features, d), torch.nan)
     torch.testing.assert_close(transposed_times(pairs, values, x, out=out), matrix.t() @ x, **close)
     torch.testing.assert_close(sampled(pairs, x, weight), (x @ weight.t())[rows, features], **close)
@@ -112,7 +112,7 @@ def test_merged_rows_add_up():
     whole, values = matrix[0::2] + matrix[1::2], matrix[rows, features]
     x, weight = random(3, 4, seed=1), random(5, 4, seed=2)
     torch.testing.assert_close(transposed_times(merged, values, x, out=torch.empty(5, 4)), whole.t() @ x)
-    torch.testing.assert_close(times(merged, values, weight), whole @ weight)
+    torch.testing.assert_close(add_times(x.clone(), merged, values, weight), x + whole @ weight)
 
 
 def test_accelerators_and_crowded_patterns_take_dense_products():

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.nn import functional
 
 from hooke.training.config import TrainConfig
 from hooke.training.losses import dense_loss
@@ -11,10 +12,10 @@ AXES = torch.eye(2)
 
 def weights(threshold: float | None = None) -> Weights:
     log_threshold = None if threshold is None else torch.full((2,), threshold).log()
-    return Weights(AXES.clone(), torch.zeros(2), 0.5 * AXES, torch.zeros(2), log_threshold)
+    return Weights(functional.pad(AXES, (0, 1)), 0.5 * AXES, torch.zeros(2), log_threshold)
 
 
-X = torch.tensor([[4.0, 2.0], [0.0, -1.0]])
+X = torch.tensor([[4.0, 2.0, 1.0], [0.0, -1.0, 1.0]])
 
 
 def loss(kind: str, sparsity: float = 0.0, threshold: float | None = None, **settings) -> float:
@@ -56,4 +57,4 @@ def test_the_outcome_tells_who_fired():
     assert outcome.counts.tolist() == [1, 1]
     assert outcome.threshold == 2.0
     assert outcome.share == 0.5
-    assert outcome.residual.tolist() == [[2, 1], [0, -1]]
+    assert outcome.error.tolist() == [[-2, -1], [0, 1]]

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.nn import functional
 
 from hooke.training.revive import add_revival, new_firing
 from tests.dictionaries.test_dictionary import inputs
@@ -27,20 +28,21 @@ def test_density_forgets_half_in_a_half_life():
 @pytest.mark.parametrize("k_aux", [2, 100])
 def test_the_gradient_is_that_of_the_auxiliary_loss_and_touches_the_dead_only(k_aux: int):
     asked = config("topk", k_aux=k_aux, aux_weight=0.25)
-    weights, x, residual = scrambled(asked, 6), inputs(64, 6), inputs(64, 6, seed=9)
+    weights, error = scrambled(asked, 6), inputs(64, 6, seed=9)
+    x = functional.pad(inputs(64, 6), (0, 1), value=1.0)
     dead = torch.zeros(40, dtype=torch.bool)
     dead[[3, 5, 17, 30]] = True
     named = {name: tensor.requires_grad_() for name, tensor in weights.named()}
-    pre = (x[:8] @ weights.encoder.t() + weights.encoder_bias).masked_fill(~dead, -torch.inf)
+    pre = (x[:8] @ weights.encoder.t()).masked_fill(~dead, -torch.inf)
     kept = pre >= pre.sort(dim=1, descending=True).values[:, min(k_aux, 4) - 1 : min(k_aux, 4)]
     acts = torch.where(kept, pre, 0).clamp(min=0)
-    loss = 0.25 * (residual[:8] - acts @ weights.decoder).square().sum() / 8
+    loss = 0.25 * (error[:8] + acts @ weights.decoder).square().sum() / 8
     loss.backward()
     expected = {name: tensor.grad for name, tensor in named.items()}
     for tensor in named.values():
         tensor.grad = torch.ones_like(tensor)
-    add_revival(weights, x, residual, dead, asked)
-    for name in ("encoder", "encoder_bias", "decoder"):
+    add_revival(weights, x, error, dead, asked)
+    for name in ("encoder", "decoder"):
         torch.testing.assert_close(named[name].grad, 1 + expected[name])
         assert bool((named[name].grad[~dead] == 1).all())
     assert bool((named["decoder_bias"].grad == 1).all())

@@ -1,12 +1,13 @@
 import pytest
 import torch
+from torch.nn import functional
 
 from hooke.training.config import TrainConfig
 from hooke.training.select import Active, new_buffer, select
 from tests.dictionaries.test_dictionary import inputs
 from tests.training.test_weights import config, scrambled
 
-X = inputs(30, 6)
+X = functional.pad(inputs(30, 6), (0, 1), value=1.0)
 
 
 def chosen(asked: TrainConfig, rows: int = 30, last_threshold: float = 0.0) -> Active:
@@ -17,7 +18,7 @@ def chosen(asked: TrainConfig, rows: int = 30, last_threshold: float = 0.0) -> A
 
 def pre(asked: TrainConfig) -> torch.Tensor:
     weights = scrambled(asked, 6)
-    return X @ weights.encoder.t() + weights.encoder_bias
+    return X @ weights.encoder.t()
 
 
 @pytest.mark.parametrize("rows", [1, 7, 30, 64])

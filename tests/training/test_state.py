@@ -63,7 +63,7 @@ def test_dead_features_come_back_only_with_revival(k_aux: int, least: float, mos
     state = begun(k_aux=k_aux, dead_after=2_000, n_features=64)
     # Half of the features lose every competition.
     with torch.no_grad():
-        state.weights.encoder_bias[::2] = -5
+        state.weights.encoder[::2, -1] = -5
     for number in range(200):
         advance(state, batch(number))
     assert least <= float(state.firing.dead(5_000).float().mean()) <= most
@@ -81,7 +81,7 @@ def test_crowded_kinds_begin_densely_and_turn_sparse(kind: str):
     state = begun(kind, first_threshold=3.0)
     assert prefers_dense(state.share, torch.device("cpu"))
     with torch.no_grad():
-        state.weights.encoder_bias.sub_(4)
+        state.weights.encoder[:, -1] -= 4
     advance(state, batch(0))
     assert not prefers_dense(state.share, torch.device("cpu"))
     assert float(advance(state, batch(1)).loss) > 0

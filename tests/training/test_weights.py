@@ -3,7 +3,7 @@ import torch
 
 from hooke.training.config import TrainConfig
 from hooke.training.losses import dense_loss
-from hooke.training.weights import Weights, calibrate, first_weights, fold, geometric_median
+from hooke.training.weights import Weights, calibrate, first_weights, fold, geometric_median, prepare
 from tests.dictionaries.test_dictionary import inputs
 
 KINDS = {
@@ -38,6 +38,14 @@ def test_calibrated_inputs_have_mean_squared_norm_d():
     assert calibrate(x, "zero").centre.tolist() == [0] * 5
 
 
+def test_prepared_batches_are_scaled_and_end_with_a_one():
+    x = 7 * inputs(10, 5) + 100
+    units = calibrate(x, "mean")
+    ready = prepare(x, units)
+    torch.testing.assert_close(ready[:, :-1], (x - units.centre) * units.scale, rtol=1e-4, atol=1e-4)
+    assert ready[:, -1].tolist() == [1] * 10
+
+
 def test_a_constant_input_is_left_as_it_is():
     found = calibrate(torch.full((10, 3), 2.0), "median")
     assert found.scale == 1.0
@@ -61,8 +69,8 @@ def test_the_geometric_median_has_the_least_summed_distance_and_ignores_an_outli
 def test_first_weights_are_unit_rows_with_the_encoder_equal_to_them():
     weights = first_weights(config("jumprelu"), 7, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(weights.decoder.norm(dim=1), torch.ones(40))
-    assert torch.equal(weights.encoder, weights.decoder)
-    assert weights.encoder.data_ptr() != weights.decoder.data_ptr()
+    assert torch.equal(weights.encoder[:, :-1], weights.decoder)
+    assert weights.encoder[:, -1].tolist() == [0] * 40
     assert weights.log_threshold is not None
     torch.testing.assert_close(weights.log_threshold.exp(), torch.full((40,), 0.5))
     again = first_weights(config("topk"), 7, generator=torch.Generator().manual_seed(3))
@@ -76,9 +84,8 @@ def test_folding_leaves_the_reconstruction_unchanged(kind: str):
     x = 20 * inputs(1, 6) - 3
     asked = config(kind)
     units, weights = calibrate(20 * inputs(200, 6, seed=5) - 3, "median"), scrambled(asked, 6)
-    scaled = (x - units.centre) * units.scale
-    outcome = dense_loss(weights, scaled, asked, 0.0)
-    expected = (scaled - outcome.residual) / units.scale + units.centre
+    outcome = dense_loss(weights, prepare(x, units), asked, 0.0)
+    expected = x + outcome.error / units.scale
     # The batch's k-th largest is itself at the threshold; a token alone must be above.
     threshold = outcome.threshold * (1 - 1e-6)
     made = fold(weights, units, asked, threshold=threshold, name="a", model="b", site="resid_post.1")

@@ -131,18 +131,19 @@ def merge_rows(pairs: Pattern, size: int) -> Pattern:
     return Pattern(pairs.n_features, row_starts, pairs.features, pairs.feature_starts, rows, pairs.order)
 
 
-def times(pairs: Pattern, values: Float[Tensor, " pair"], rows: Float[Tensor, "feature d"]) -> Float[Tensor, "row d"]:
-    """A · rows, where A holds the values at the pairs."""
-    return _product(
-        pairs.row_starts, pairs.features, values, rows, rows.new_empty(len(pairs.row_starts) - 1, rows.shape[1])
-    )
+def add_times(
+    to: Float[Tensor, "row d"], pairs: Pattern, values: Float[Tensor, " pair"], rows: Float[Tensor, "feature d"]
+) -> Float[Tensor, "row d"]:
+    """to + A · rows in place, where A holds the values at the pairs."""
+    return torch.addmm(to, _matrix(pairs.row_starts, pairs.features, values, len(rows)), rows, out=to)
 
 
 def transposed_times(
     pairs: Pattern, values: Float[Tensor, " pair"], x: Float[Tensor, "row d"], *, out: Float[Tensor, "feature d"]
 ) -> Float[Tensor, "feature d"]:
     """Aᵀ · x, where A holds the values at the pairs, written into `out`."""
-    return _product(pairs.feature_starts, pairs.rows, values[pairs.order], x, out)
+    matrix = _matrix(pairs.feature_starts, pairs.rows, values[pairs.order], len(x))
+    return torch.addmm(out, matrix, x, beta=0.0, out=out)
 
 
 def sampled(pairs: Pattern, left: Float[Tensor, "row d"], right: Float[Tensor, "feature d"]) -> Float[Tensor, " pair"]:
@@ -155,10 +156,6 @@ def sampled(pairs: Pattern, left: Float[Tensor, "row d"], right: Float[Tensor, "
 def sum_by_feature(pairs: Pattern, values: Float[Tensor, " pair"]) -> Float[Tensor, " feature"]:
     """Sum of each feature's values."""
     return values.new_zeros(pairs.n_features).index_add_(0, pairs.features, values)
-
-
-def _product(starts: Tensor, columns: Tensor, values: Tensor, dense: Tensor, out: Tensor) -> Tensor:
-    return torch.addmm(out, _matrix(starts, columns, values, len(dense)), dense, beta=0.0, out=out)
 
 
 def _matrix(starts: Tensor, columns: Tensor, values: Tensor, width: int) -> Tensor:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooke.dictionaries.activation_functions import near
-from hooke.dictionaries.sparse import Pattern, merge_rows, pattern, sampled, sum_by_feature, times, transposed_times
+from hooke.dictionaries.sparse import Pattern, add_times, merge_rows, pattern, sampled, sum_by_feature, transposed_times
 from hooke.training.config import TrainConfig
 from hooke.training.losses import Outcome
 from hooke.training.select import Active
@@ -22,34 +22,42 @@ from hooke.training.weights import Weights
 
 @torch.no_grad()
 def sparse_gradients(
-    weights: Weights, x: Float[Tensor, "token d"], active: Active, config: TrainConfig, sparsity: float
+    weights: Weights, x: Float[Tensor, "token d_and_one"], active: Active, config: TrainConfig, sparsity: float
 ) -> Outcome:
     """Write the gradient of every weight into its `.grad` and return what the forward pass found."""
     n_tokens, n_groups = len(x), len(config.prefixes)
-    rows = _rows(active, n_tokens, config)
-    values = _values(active, weights)
-    errors = times(rows, values, weights.decoder).view(n_tokens, n_groups, -1)
-    errors = errors.cumsum_(1).add_(weights.decoder_bias).sub_(x.unsqueeze(1))
-    residual = -errors[:, -1]
-    loss = errors.square().sum() / (n_tokens * n_groups)
-
-    g = errors.mul_(2 / (n_tokens * n_groups))
-    if n_groups > 1:
-        g = g.flip(1).cumsum_(1).flip(1)
-    _grad(weights.decoder_bias).copy_(g[:, 0].sum(0))
-    g = g.reshape(n_tokens * n_groups, -1)
-    at_pairs = sampled(rows, g, weights.decoder)
-    transposed_times(rows, values, g, out=_grad(weights.decoder))
-    at_pre = at_pairs * (values > 0)
+    rows, values = _rows(active, n_tokens, config), _values(active, weights)
+    errors, later = _errors(weights, x, rows, values, n_groups)
+    loss = torch.linalg.vector_norm(errors).square() / (n_tokens * n_groups)
+    # What is common to all gradients goes into the pairs' values, which are few.
+    factor = 2 / (n_tokens * n_groups)
+    _grad(weights.decoder_bias).copy_(later[::n_groups].sum(0)).mul_(factor)
+    at_values = sampled(rows, later, weights.decoder).mul_(factor)
+    transposed_times(rows, values * factor, later, out=_grad(weights.decoder))
+    at_pre = at_values * (values > 0)
     if config.kind == "relu":
         loss = loss + _add_l1(weights, rows, values, at_pre, sparsity / n_tokens)
     if weights.log_threshold is not None:
-        loss = loss + _add_jump(weights, rows, active.pre, at_pairs, at_pre, config, sparsity / n_tokens)
+        loss = loss + _add_jump(weights, rows, active.pre, at_values, at_pre, config, sparsity / n_tokens)
     transposed_times(merge_rows(rows, n_groups), at_pre, x, out=_grad(weights.encoder))
-    _grad(weights.encoder_bias).copy_(sum_by_feature(rows, at_pre))
     counts = sum_by_feature(rows, (values > 0).to(x.dtype))
     share = len(values) / (n_tokens * config.n_features)
-    return Outcome(loss, residual, counts, share, active.threshold)
+    return Outcome(loss, errors[:, -1], counts, share, active.threshold)
+
+
+def _errors(
+    weights: Weights, x: Tensor, rows: Pattern, values: Tensor, n_groups: int
+) -> tuple[Float[Tensor, "token group d"], Float[Tensor, "row d"]]:
+    """x̂ - x of each nested dictionary, and for each row the sum over its own and all later groups."""
+    offset = weights.decoder_bias - x[:, :-1]
+    if n_groups == 1:
+        errors = add_times(offset, rows, values, weights.decoder)
+        return errors.unsqueeze(1), errors
+    errors = offset.new_zeros(len(x), n_groups, offset.shape[1])
+    errors[:, 0] = offset
+    add_times(errors.flatten(0, 1), rows, values, weights.decoder)
+    errors.cumsum_(1)
+    return errors, errors.flip(1).cumsum_(1).flip(1).flatten(0, 1)
 
 
 def _rows(active: Active, n_tokens: int, config: TrainConfig) -> Pattern:
@@ -79,7 +87,7 @@ def _add_jump(
     weights: Weights,
     rows: Pattern,
     pre: Tensor,
-    at_pairs: Tensor,
+    at_values: Tensor,
     at_pre: Tensor,
     config: TrainConfig,
     weight: float,
@@ -88,7 +96,7 @@ def _add_jump(
     threshold = weights.log_threshold.exp()
     at = threshold[rows.features]
     # The jump's height is the threshold in the activation and 1 in the count.
-    jump = (at_pairs * at + weight) * near(pre, at, config.bandwidth) / config.bandwidth
+    jump = (at_values * at + weight) * near(pre, at, config.bandwidth) / config.bandwidth
     _grad(weights.log_threshold).copy_(-sum_by_feature(rows, jump) * threshold)
     if config.ste_to_encoder:
         at_pre.add_(jump)

@@ -23,8 +23,8 @@ class Outcome:
 
     loss: Tensor
     """The loss, a scalar."""
-    residual: Float[Tensor, "token d"]
-    """x - x̂ of the whole dictionary."""
+    error: Float[Tensor, "token d"]
+    """x̂ - x of the whole dictionary."""
     counts: Float[Tensor, " feature"]
     """On how many tokens of the batch each feature fired."""
     share: float
@@ -33,22 +33,23 @@ class Outcome:
     """batchtopk and matryoshka: what an activation of this batch had to reach."""
 
 
-def dense_loss(weights: Weights, x: Float[Tensor, "token d"], config: TrainConfig, sparsity: float) -> Outcome:
-    """The loss of a batch; `sparsity` is the penalty's weight at this step."""
-    pre = torch.addmm(weights.encoder_bias, x, weights.encoder.t())
+def dense_loss(weights: Weights, x: Float[Tensor, "token d_and_one"], config: TrainConfig, sparsity: float) -> Outcome:
+    """The loss of a batch as `prepare` makes it; `sparsity` is the penalty's weight at this step."""
+    pre = x @ weights.encoder.t()
+    target = x[:, :-1]
     acts, penalty, threshold = _activate(weights, pre, config)
-    reconstruction = weights.decoder_bias.expand_as(x)
+    reconstruction = weights.decoder_bias.expand_as(target)
     loss, first = x.new_zeros(()), 0
     for last in config.prefixes:
         reconstruction = reconstruction + acts[:, first:last] @ weights.decoder[first:last]
-        loss = loss + (x - reconstruction).square().sum() / (len(x) * len(config.prefixes))
+        loss = loss + (reconstruction - target).square().sum() / (len(x) * len(config.prefixes))
         first = last
     loss = loss + sparsity * penalty / len(x)
     with torch.no_grad():
         active = acts > 0
         graded = active if weights.log_threshold is None else pre > weights.log_threshold.exp() - config.bandwidth / 2
         counts, share = active.sum(0).to(x.dtype), float(graded.sum()) / graded.numel()
-    return Outcome(loss, (x - reconstruction).detach(), counts, share, threshold)
+    return Outcome(loss, (reconstruction - target).detach(), counts, share, threshold)
 
 
 def _activate(weights: Weights, pre: Tensor, config: TrainConfig) -> tuple[Tensor, Tensor, float]:

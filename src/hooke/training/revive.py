@@ -40,30 +40,28 @@ def new_firing(n_features: int, device: torch.device) -> Firing:
 
 def add_revival(
     weights: Weights,
-    x: Float[Tensor, "token d"],
-    residual: Float[Tensor, "token d"],
+    x: Float[Tensor, "token d_and_one"],
+    error: Float[Tensor, "token d"],
     dead: Bool[Tensor, " feature"],
     config: TrainConfig,
 ) -> None:
     """Add the gradient of the auxiliary loss (Gao 2024, A.2) to the `.grad` of the weights.
 
-    aux_weight · mean over tokens of |residual - Σ of the k_aux largest dead features|²; the residual is a constant.
+    aux_weight · mean over tokens of |error + Σ of the k_aux largest dead features|²; the error is a constant.
     """
     chosen = dead.nonzero().squeeze(1)
     n_tokens = max(1, int(len(x) * _TOKEN_SHARE))
-    x, residual = x[:n_tokens], residual[:n_tokens]
+    x, error = x[:n_tokens], error[:n_tokens]
     with torch.enable_grad():
-        encoder, bias, decoder = (
-            weight.detach()[chosen].requires_grad_()
-            for weight in (weights.encoder, weights.encoder_bias, weights.decoder)
-        )
-        pre = torch.addmm(bias, x, encoder.t())
+        encoder = weights.encoder.detach()[chosen].requires_grad_()
+        decoder = weights.decoder.detach()[chosen].requires_grad_()
+        pre = x @ encoder.t()
         acts = torch.relu(pre)
         if len(chosen) > config.k_aux:
             values, indices = largest(pre, config.k_aux)
             acts = torch.zeros_like(pre).scatter(-1, indices, torch.relu(values))
-        loss = config.aux_weight * (residual - acts @ decoder).square().sum() / n_tokens
-        grads = torch.autograd.grad(loss, (encoder, bias, decoder))
-    for weight, grad in zip((weights.encoder, weights.encoder_bias, weights.decoder), grads, strict=True):
+        loss = config.aux_weight * (error + acts @ decoder).square().sum() / n_tokens
+        grads = torch.autograd.grad(loss, (encoder, decoder))
+    for weight, grad in zip((weights.encoder, weights.decoder), grads, strict=True):
         assert weight.grad is not None
         weight.grad.index_add_(0, chosen, grad)

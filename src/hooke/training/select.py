@@ -38,7 +38,7 @@ def new_buffer(config: TrainConfig) -> Float[Tensor, "token feature"]:
 
 
 def select(
-    weights: Weights, x: Float[Tensor, "token d"], config: TrainConfig, *, buffer: Tensor, last_threshold: float
+    weights: Weights, x: Float[Tensor, "token d_and_one"], config: TrainConfig, *, buffer: Tensor, last_threshold: float
 ) -> Active:
     """The active pairs of a batch; `last_threshold` is the previous batch's, 0 when there is none."""
     match config.kind:
@@ -70,7 +70,7 @@ def _batch_largest(weights: Weights, x: Tensor, config: TrainConfig, buffer: Ten
 
 
 def _guess_threshold(weights: Weights, x: Tensor, k: int) -> float:
-    pre = torch.addmm(weights.encoder_bias, x, weights.encoder.t())
+    pre = x @ weights.encoder.t()
     return max(0.0, float(pre.topk(k, dim=-1).values[:, -1].mean()))
 
 
@@ -81,7 +81,7 @@ def _above(weights: Weights, x: Tensor, buffer: Tensor, bound: float | Tensor) -
 def _chunked(weights: Weights, x: Tensor, buffer: Tensor, pairs: Callable[[Tensor], Active]) -> Active:
     parts, first = [], 0
     for chunk in x.split(len(buffer)):
-        pre = torch.addmm(weights.encoder_bias, chunk, weights.encoder.t(), out=buffer[: len(chunk)])
+        pre = torch.mm(chunk, weights.encoder.t(), out=buffer[: len(chunk)])
         part = pairs(pre)
         parts.append(Active(part.tokens + first, part.features, part.pre))
         first += len(chunk)

@@ -13,7 +13,7 @@ from hooke.training.losses import Outcome, dense_loss
 from hooke.training.revive import Firing, add_revival, new_firing
 from hooke.training.schedule import learning_rate, sparsity_weight
 from hooke.training.select import new_buffer, select
-from hooke.training.weights import Calibration, Weights, first_weights
+from hooke.training.weights import Calibration, Weights, first_weights, prepare
 
 # Decoder rows are normalised this many at a time, so that they are still in cache for the division.
 _ROWS = 512
@@ -77,12 +77,12 @@ def advance(state: State, batch: Float[Tensor, "token d"]) -> Outcome:
     """Make one step on a batch in the input's own units."""
     config, weights = state.config, state.weights
     progress = state.tokens / config.n_tokens
-    x = batch.to(weights.encoder.device).sub(state.calibration.centre).mul_(state.calibration.scale)
+    x = prepare(batch.to(weights.encoder.device), state.calibration)
     outcome = _gradients(state, x, sparsity_weight(config, progress))
     if config.k_aux:
         dead = state.firing.dead(config.dead_after)
         if bool(dead.any()):
-            add_revival(weights, x, outcome.residual, dead, config)
+            add_revival(weights, x, outcome.error, dead, config)
     state.optimiser.param_groups[0]["lr"] = learning_rate(config, progress)
     with torch.no_grad():
         if config.has_unit_rows:

@@ -145,7 +145,7 @@ def _facts(state: State, outcome: Outcome, batch: Float[Tensor, "token d"]) -> d
         "step": state.step,
         "tokens": state.tokens,
         "loss": float(outcome.loss),
-        "fvu": float(outcome.residual.square().sum().cpu() / spread),
+        "fvu": float(outcome.error.square().sum().cpu() / spread),
         "l0": float(outcome.counts.sum()) / len(batch),
         "dead_share": float(state.firing.dead(config.dead_after).float().mean()),
         "dense_share": float((density > _DENSE).float().mean()),

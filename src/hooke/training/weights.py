@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from hooke.dictionaries.dictionary import ACTIVATION, Dictionary, DictionaryConfig
 from hooke.training.config import Centre, TrainConfig
@@ -27,10 +28,8 @@ class Calibration:
 class Weights:
     """What is trained. A feature is a row in both matrices, which is how sparse products read them."""
 
-    encoder: Float[Tensor, "feature d"]
-    """What each feature responds to."""
-    encoder_bias: Float[Tensor, " feature"]
-    """Added to each response."""
+    encoder: Float[Tensor, "feature d_and_one"]
+    """What each feature responds to, and last its bias: inputs end with a 1, so no pass is spent on adding biases."""
     decoder: Float[Tensor, "feature d"]
     """What each feature stands for."""
     decoder_bias: Float[Tensor, " d"]
@@ -44,6 +43,14 @@ class Weights:
             tensor = getattr(self, field.name)
             if tensor is not None:
                 yield field.name, tensor
+
+
+def prepare(batch: Float[Tensor, "token d"], calibration: Calibration) -> Float[Tensor, "token d_and_one"]:
+    """A batch in the units of training, with a last column of ones."""
+    x = batch.new_ones(len(batch), batch.shape[1] + 1)
+    offset = calibration.centre * -calibration.scale
+    torch.add(offset, batch, alpha=calibration.scale, out=x[:, :-1])
+    return x
 
 
 def calibrate(sample: Float[Tensor, "token d"], centre: Centre) -> Calibration:
@@ -77,8 +84,7 @@ def first_weights(config: TrainConfig, d: int, *, generator: torch.Generator) ->
     decoder /= torch.linalg.vector_norm(decoder, dim=1, keepdim=True)
     start = torch.tensor(config.first_threshold).log()
     return Weights(
-        encoder=decoder.clone(),
-        encoder_bias=torch.zeros(config.n_features),
+        encoder=functional.pad(decoder, (0, 1)),
         decoder=decoder,
         decoder_bias=torch.zeros(d),
         log_threshold=torch.full((config.n_features,), float(start)) if config.kind == "jumprelu" else None,
@@ -127,12 +133,11 @@ def fold(
         folded=(f"input_scale={scale:.6g}", f"input_centre={config.centre}")
         + (() if config.has_unit_rows else ("decoder_norm",)),
     )
-    encoder = tensors["encoder"] * norms.unsqueeze(1)
-    bias = tensors["encoder_bias"] * norms / scale - encoder @ centre
+    encoder, bias = (tensors["encoder"] * norms.unsqueeze(1)).split((d, 1), dim=1)
     return Dictionary(
         described,
         W_enc=encoder.t().contiguous(),
-        b_enc=bias,
+        b_enc=bias.squeeze(1) / scale - encoder @ centre,
         W_dec=tensors["decoder"] / norms.unsqueeze(1),
         b_dec=tensors["decoder_bias"] / scale + centre,
         threshold=thresholds,
