@@ -40,7 +40,8 @@ def plain_data(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     # numpy's and torch's scalars, without importing either
-    return plain_data(value.item()) if hasattr(value, "item") else value
+    item = getattr(value, "item", None)
+    return value if item is None else plain_data(item())
 
 
 def printable(text: str) -> str:

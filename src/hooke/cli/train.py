@@ -75,12 +75,11 @@ def _from_store(lab: Lab, activations: str, site: str | None, config: TrainConfi
     from hooke.configs import content_hash
 
     store = ActivationStore.open(lab.find("activations", activations))
-    if site is None and len(store.sites) > 1:
-        there = ", ".join(map(str, store.sites))
-        raise BadRequest(
-            f"The store '{activations}' holds {len(store.sites)} sites.", f"{there}.", "Choose with --site."
-        )
-    wanted = site or str(store.sites[0])
+    there = [str(one) for one in store.sites]
+    if site is None and len(there) > 1:
+        found = f"{', '.join(there)}."
+        raise BadRequest(f"The store '{activations}' holds {len(there)} sites.", found, "Choose one with --site.")
+    wanted = site or there[0]
     store.width(wanted)
 
     def batches(skip: int) -> Iterator[Tensor]:
