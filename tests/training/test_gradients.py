@@ -40,9 +40,7 @@ def compare(asked: TrainConfig, x: Tensor, last_threshold: float = 0.0) -> None:
         # Sums of some hundred float32 products in two orders, relative to the largest gradient of the tensor.
         size = float(expected[name].abs().max())
         assert size > 0, name
-        torch.testing.assert_close(
-            tensor.grad, expected[name], rtol=1e-4, atol=1e-5 * size, msg=lambda m: f"{name}: {m}"
-        )
+        torch.testing.assert_close(tensor.grad, expected[name], rtol=1e-4, atol=1e-5 * size)
     torch.testing.assert_close(found.loss, dense.loss.detach())
     torch.testing.assert_close(found.error, dense.error, rtol=1e-4, atol=1e-4)
     assert torch.equal(found.counts, dense.counts)
