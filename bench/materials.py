@@ -93,7 +93,7 @@ def _save(path: Path, content: np.ndarray) -> None:
 def main() -> None:
     """Make what is missing."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", type=int, default=262144)
+    parser.add_argument("--rows", type=int, default=262144, help="0 makes no activations")
     asked = parser.parse_args()
     DATA.mkdir(exist_ok=True)
     with writing(DATA / "materials"):
@@ -104,7 +104,7 @@ def main() -> None:
             save_tokens(model)
         if not NOISE.exists():
             save_noise()
-        if not (train_file(asked.rows).exists() and held_out_file(asked.rows).exists()):
+        if asked.rows and not (train_file(asked.rows).exists() and held_out_file(asked.rows).exists()):
             save_rows(model, asked.rows)
 
 

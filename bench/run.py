@@ -39,7 +39,7 @@ Reports = list[dict[str, Any]]
 def harvest(is_quick: bool) -> Reports:
     """One residual site behind block 15 of SmolLM2, 8 windows of 256 tokens."""
     environments.ensure("transformer-lens", "nnsight")
-    need_materials(_n_rows(is_quick))
+    need_materials()
     size = ["--batch", "2", "--context", "64", "--repetitions", "1"] if is_quick else ["--repetitions", "3"]
     arguments = (str(MODEL), str(TOKENS), *size)
     python = environments.environment_python
@@ -92,7 +92,7 @@ def _quality_jobs(is_quick: bool, n_rows: int) -> list[Job]:
 
 def index(is_quick: bool) -> Reports:
     """Index speed against harvest, and memory at two lengths of corpus."""
-    need_materials(_n_rows(is_quick))
+    need_materials()
     arguments = ("--quick",) if is_quick else ()
     return run_in_turns([Job(tool="hooke", python=HERE, script=BENCH / "index.py", arguments=arguments)], 1)
 
@@ -112,9 +112,10 @@ TOPICS: dict[str, Callable[[bool], Reports]] = {
 }
 
 
-def need_materials(n_rows: int) -> None:
-    """Make model folder, tokens and activations if they are missing."""
-    if not all(path.exists() for path in (MODEL, TOKENS, NOISE, BENCH / ".data" / f"held-out-{n_rows}.npy")):
+def need_materials(n_rows: int = 0) -> None:
+    """Make model folder, tokens and that many rows of activations if they are missing."""
+    needed = [MODEL, TOKENS, NOISE, *([BENCH / ".data" / f"held-out-{n_rows}.npy"] if n_rows else [])]
+    if not all(path.exists() for path in needed):
         say(f"making the materials ({n_rows:,} rows of activations)")
         subprocess.run([sys.executable, str(BENCH / "materials.py"), "--rows", str(n_rows)], check=True)
 
