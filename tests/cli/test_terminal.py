@@ -30,6 +30,11 @@ def test_heat_without_colour_is_brackets():
     assert shown(Heat(TOKENS, VALUES)).rstrip() == "The [[Golden]] [Gate]↵!"
 
 
+def test_a_weak_peak_is_marked_too():
+    assert shown(Heat(["a", "b", "c"], [0.1, 0.2, 0.0], top=8.0, peak=1)).rstrip() == "a[b]c"
+    assert shown(Heat(["a", "b"], [0.0, 0.0], top=8.0, peak=1)).rstrip() == "ab"
+
+
 def test_heat_with_colour_is_lightness_and_underline():
     text = shown(Heat(TOKENS, VALUES, peak=1), color_system="truecolor")
     assert "[" not in text.replace("\x1b[", "")

@@ -93,7 +93,7 @@ def size(n_bytes: float | int) -> str:
 class Heat:
     """Tokens in a row, each as hot as its value: lightness and underline with colour, brackets without.
 
-    Without colour `[token]` is above a quarter and `[[token]]` above three quarters of the hottest.
+    Without colour `[token]` is above a quarter of the hottest, or the peak, and `[[token]]` above three quarters.
     """
 
     def __init__(
@@ -121,10 +121,10 @@ class Heat:
     def plain(self) -> Text:
         """The tokens with brackets for heat."""
         text = Text()
-        for token, level in zip(self._tokens, self.levels, strict=True):
+        for place, (token, level) in enumerate(zip(self._tokens, self.levels, strict=True)):
             shown = printable(token)
             spaces = shown[: len(shown) - len(shown.lstrip(" "))]
-            n_brackets = (level > 1) + (level == N_LEVELS)
+            n_brackets = (level > 1 or (place == self._peak and level > 0)) + (level == N_LEVELS)
             text.append(spaces + "[" * n_brackets + shown.removeprefix(spaces) + "]" * n_brackets)
         return text
 
