@@ -12,7 +12,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "agg"
 
 settings.register_profile(
-    "hooke", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    "hooke",
+    max_examples=50,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("hooke")
 

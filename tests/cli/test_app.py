@@ -89,7 +89,15 @@ def test_help_and_a_wrong_verb_import_nothing_heavy():
             ["index", "x", "--tokens", "ten"],
             'hooke: Invalid value for --tokens: unable to convert "ten" into int. See `hooke index --help`.',
         ),
-        (["doctor", "now"], "hooke: Unused Tokens: ['now']. See `hooke doctor --help`."),
+        (["doctor", "now", "please"], "hooke: Too many words: now please. See `hooke doctor --help`."),
+        (
+            ["--debug", "doctor"],
+            "hooke: '--debug' stands where a verb should. Put options behind the verb; see `hooke --help`.",
+        ),
+        (
+            ["model", "-x"],
+            "hooke: '-x' stands where a verb should. Put options behind the verb; see `hooke model --help`.",
+        ),
     ],
 )
 def test_wrong_words_get_one_line_and_exit_code_2(words: list[str], said: str, capsys: pytest.CaptureFixture[str]):

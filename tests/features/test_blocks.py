@@ -44,12 +44,13 @@ def rewritten(path: Path, **changes: np.ndarray | None) -> Path:
         ("neighbour", lambda array: array[:, 0]),
         ("histogram", lambda array: array[:, :-1]),
         ("by_source", lambda array: array[:, :1]),
-        ("partner_pmi", lambda array: array[:, :1]),
+        ("partner_count", lambda array: array[:, :1]),
         ("example_window", lambda array: array[:-1]),
         ("example_group", lambda array: array.astype(np.int8)),
         ("activation_code", lambda array: array[:-1]),
-        ("examples_offsets", lambda array: array[::-1]),
-        ("activations_offsets", lambda array: array[:-1]),
+        ("example_counts", lambda array: array + 1),
+        ("example_lengths", lambda array: array[:-1]),
+        ("example_lengths", lambda array: array + 1),
     ],
 )
 def test_cards_that_contradict_themselves_are_refused(copied: Path, name: str, change):

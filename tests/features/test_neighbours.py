@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hooke.features import neighbours as module
-from hooke.features.neighbours import nearest, partners
+from hooke.features.neighbours import association, nearest, partners
 from tests.features.test_shards import planted_acts, reader, written
 
 
@@ -39,25 +39,28 @@ def test_partners_are_ranked_by_normalised_pmi_of_exact_counts(
     active = (torch.where(counted[:, None], dense, 0) > 0).numpy()
     n = int(counted.sum())
     together = active.T.astype(float) @ active
-    found = partners(shards.postings(0, shards.n_features), shards, n)
-    assert found["partner"].shape == (shards.n_features, module.N_PARTNERS)
+    features, counts = partners(shards.postings(0, shards.n_features), shards, n)
+    assert features.shape == (shards.n_features, module.N_PARTNERS)
     for feature in range(shards.n_features):
-        there = found["partner_count"][feature] > 0
-        assert feature not in found["partner"][feature][there]
+        there = counts[feature] > 0
+        assert feature not in features[feature][there]
         scores = []
-        for place in np.flatnonzero(there):
-            other = int(found["partner"][feature][place])
-            both, one, two = together[feature, other], together[feature, feature], together[other, other]
-            assert found["partner_count"][feature][place] == both >= 3
-            pmi = np.log2(both * n / (one * two))
-            assert found["partner_pmi"][feature][place] == pytest.approx(pmi, abs=5e-3)
-            assert found["partner_jaccard"][feature][place] == pytest.approx(both / (one + two - both), abs=5e-3)
-            scores.append(pmi / -np.log2(both / n))
+        for other, count in zip(features[feature][there], counts[feature][there], strict=True):
+            assert count == together[feature, other] >= 3
+            pmi = np.log2(count * n / (together[feature, feature] * together[other, other]))
+            scores.append(pmi / -np.log2(count / n))
         assert scores == sorted(scores, reverse=True)
         n_possible = int((np.delete(together[feature], feature) >= 3).sum())
         assert there.sum() == min(n_possible, module.N_PARTNERS)
-    assert found["partner"][10][0] == 11
-    assert not found["partner_count"][7].any()
+    assert features[10][0] == 11
+    assert not counts[7].any()
+
+
+def test_association_is_that_of_the_counts():
+    # 20 of 1000 tokens together, 40 and 50 by themselves: ten times the 2 that chance gives.
+    pmi, jaccard = association(np.array([20.0]), np.array([40.0]), np.array([50.0]), 1000)
+    assert pmi == pytest.approx(np.log2(10))
+    assert jaccard == pytest.approx(20 / 70)
 
 
 def test_counts_are_scaled_up_from_a_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -67,6 +70,6 @@ def test_counts_are_scaled_up_from_a_sample(tmp_path: Path, monkeypatch: pytest.
     dense[:, 2] = 1.0
     work, counted = written(tmp_path, dense, 12)
     shards = reader(work)
-    found = partners(shards.postings(0, 4), shards, int(counted.sum()))
-    assert found["partner"][1][0] == 2
-    assert found["partner_count"][1][0] == int(counted.sum())
+    features, counts = partners(shards.postings(0, 4), shards, int(counted.sum()))
+    assert features[1][0] == 2
+    assert counts[1][0] == int(counted.sum())

@@ -240,7 +240,7 @@ CARD_DAMAGE = {
     "token": ("promoted", 65_000),
     "neighbour": ("neighbour", 65_000),
     "partner": ("partner", 65_000),
-    "offsets": ("examples_offsets", 7),
+    "counts": ("example_counts", 7),
 }
 
 

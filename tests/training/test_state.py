@@ -14,7 +14,7 @@ def begun(kind: str = "topk", **changes) -> State:
     if kind == "matryoshka":
         settings["groups"] = (32, 128)
     config = TrainConfig(kind=kind, **settings)
-    return start(config, calibrate(batch(0), "median"), device=torch.device("cpu"))
+    return start(config, calibrate(batch(0), config), device=torch.device("cpu"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

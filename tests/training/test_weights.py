@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -32,24 +34,39 @@ def scrambled(config: TrainConfig, d: int, seed: int = 0) -> Weights:
 def test_calibrated_inputs_have_mean_squared_norm_d():
     x = 7 * inputs(1000, 5) + 100
     for centre in ("median", "mean", "zero"):
-        found = calibrate(x, centre)
+        found = calibrate(x, config(centre=centre))
         assert float(((x - found.centre) * found.scale).square().sum(1).mean()) == pytest.approx(5, rel=1e-4)
-    torch.testing.assert_close(calibrate(x, "mean").centre, x.mean(0))
-    assert calibrate(x, "zero").centre.tolist() == [0] * 5
+    torch.testing.assert_close(calibrate(x, config(centre="mean")).centre, x.mean(0))
+    assert calibrate(x, config(centre="zero")).centre.tolist() == [0] * 5
 
 
 def test_prepared_batches_are_scaled_and_end_with_a_one():
     x = 7 * inputs(10, 5) + 100
-    units = calibrate(x, "mean")
+    units = calibrate(x, config())
     ready = prepare(x, units)
     torch.testing.assert_close(ready[:, :-1], (x - units.centre) * units.scale, rtol=1e-4, atol=1e-4)
     assert ready[:, -1].tolist() == [1] * 10
 
 
+def test_long_inputs_are_shortened_and_keep_their_direction():
+    x = inputs(1000, 5)
+    usual = calibrate(x, config())
+    x[7] *= 1e4
+    # One token of a thousand moves neither centre nor scale by much, though it has nearly all of the squared norm.
+    units = calibrate(x, config())
+    assert units.scale == pytest.approx(usual.scale, rel=0.02)
+    ready, median = prepare(x, units)[:, :-1], (x - units.centre).norm(dim=1).median() * units.scale
+    assert float(ready.norm(dim=1).max()) == pytest.approx(5 * float(median), rel=1e-4)
+    torch.testing.assert_close(torch.cosine_similarity(ready[7], x[7] - units.centre, dim=0), torch.tensor(1.0))
+    untouched = calibrate(x, config(longest=math.inf))
+    torch.testing.assert_close(prepare(x, untouched)[7, :-1], (x[7] - untouched.centre) * untouched.scale)
+
+
 def test_a_constant_input_is_left_as_it_is():
-    found = calibrate(torch.full((10, 3), 2.0), "median")
+    found = calibrate(torch.full((10, 3), 2.0), config())
     assert found.scale == 1.0
     assert found.centre.tolist() == [2.0] * 3
+    assert prepare(torch.full((4, 3), 2.0), found).tolist() == [[0, 0, 0, 1]] * 4
 
 
 def test_the_geometric_median_has_the_least_summed_distance_and_ignores_an_outlier():
@@ -83,7 +100,7 @@ def test_folding_leaves_the_reconstruction_unchanged(kind: str):
     # One token at a time, so that a batch's threshold is none of the others' business: the k largest of it.
     x = 20 * inputs(1, 6) - 3
     asked = config(kind)
-    units, weights = calibrate(20 * inputs(200, 6, seed=5) - 3, "median"), scrambled(asked, 6)
+    units, weights = calibrate(20 * inputs(200, 6, seed=5) - 3, asked), scrambled(asked, 6)
     outcome = dense_loss(weights, prepare(x, units), asked, 0.0)
     expected = x + outcome.error / units.scale
     # The batch's k-th largest is itself at the threshold; a token alone must be above.
@@ -97,7 +114,7 @@ def test_folding_leaves_the_reconstruction_unchanged(kind: str):
 
 def test_what_was_folded_is_recorded():
     asked = config("batchtopk", centre="mean")
-    units = calibrate(3 * inputs(100, 6), asked.centre)
+    units = calibrate(3 * inputs(100, 6), asked)
     made = fold(scrambled(asked, 6), units, asked, threshold=1.0, name="a", model="b", site="resid_post.1")
     assert made.config.folded == (f"input_scale={units.scale:.6g}", "input_centre=mean")
     free = config("relu")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnusedCliTokensError
 from rich.console import Console
 
 import hooke
@@ -17,7 +17,7 @@ from hooke.cli.answer import Answer, plain_data, printable
 from hooke.cli.bars import sink_for
 from hooke.cli.page import write_page
 from hooke.cli.terminal import terminal
-from hooke.errors import HookeError, did_you_mean
+from hooke.errors import BadRequest, HookeError, did_you_mean
 from hooke.progress import showing
 
 # Verb, where it lives, what it does. A test holds the sentence equal to the first line of the function's docstring.
@@ -155,16 +155,26 @@ def _refuse(error: HookeError, exit_code: int, words: list[str], is_json: bool) 
     return exit_code
 
 
-def _wrong_words(error: CycloptsError, words: list[str]) -> HookeError:
+def _wrong_words(error: CycloptsError, words: list[str]) -> BadRequest:
     if isinstance(error, UnknownCommandError):
-        # Its own message would import every verb to list them.
-        noun = words[0] if words[0] in NOUNS else ""
-        verbs = [name.removeprefix(f"{noun} ") for name in VERBS if name.startswith(noun)]
-        word = next(iter(error.unused_tokens or words))
-        page = f"hooke {noun} --help" if noun else "hooke --help"
-        return HookeError(f"No verb '{word}'.", did_you_mean(word, [*verbs, *NOUNS]), f"See `{page}`.")
+        return _no_verb(words)
     command = " ".join(["hooke", *(error.command_chain or ())])
-    return HookeError(_one_line(error), "", f"See `{command} --help`.")
+    if isinstance(error, UnusedCliTokensError):
+        asked = f"Too many words: {' '.join(error.unused_tokens or ())}."
+    else:
+        asked = _one_line(error)
+    return BadRequest(asked, "", f"See `{command} --help`.")
+
+
+def _no_verb(words: list[str]) -> BadRequest:
+    """What is said of words that name no verb. cyclopts' own message would import every verb to list them."""
+    noun = words[0] if words[0] in NOUNS else ""
+    page = f"`hooke {noun} --help`" if noun else "`hooke --help`"
+    word = words[1] if noun else words[0]
+    if word.startswith("-"):
+        return BadRequest(f"'{word}' stands where a verb should.", "", f"Put options behind the verb; see {page}.")
+    verbs = [name.removeprefix(f"{noun} ") for name in VERBS if name.startswith(noun)]
+    return BadRequest(f"No verb '{word}'.", did_you_mean(word, [*verbs, *NOUNS]), f"See {page}.")
 
 
 def _one_line(error: Exception) -> str:

@@ -42,16 +42,16 @@ def feature(
     examples
         How many of the strongest examples to show; of the weaker ones, a third as many each.
     """
-    address = None if name.isdigit() else parse_feature(name)
+    address = None if name.isdecimal() else parse_feature(name)
     index = where.open(everywhere.lab, dictionary=address.dictionary if address else None)
-    number_in_index = int(name) if address is None else _number(index, address)
+    number_in_index = int(name) if address is None else number_in(index, address)
     index.card(number_in_index)
     fetch_text(index, where, loading, everywhere.lab)
     card = index.card(number_in_index)
     return Answer(data=card.to_json(), shown=show_card(card, examples), html=where.html)
 
 
-def _number(index: "hooke.features.query.Index", address: FeatureName) -> int:
+def number_in(index: "hooke.features.query.Index", address: FeatureName) -> int:
     """The number of a feature in an index.
 
     Raises:

@@ -139,14 +139,14 @@ def _finding(claim: str, found: Estimate, control: Estimate | None, n: int, resp
 def judge(treated: Arm, controls: Sequence[Arm], *, smallest_gain: float, limit: float) -> Verdict:
     """The verdict from the intervals.
 
-    A dose speaks for the direction when its gain's interval lies above that of every random direction at the same
-    strength, and above `smallest_gain`. The direction steers when at one of these doses the whole interval of the
-    perplexity ratio lies below 1 + limit.
+    A dose speaks for the direction when its gain's interval lies above `smallest_gain` and above the intervals of what
+    every random direction does at the same strength, both to its own promoted tokens and to this direction's. The
+    direction steers when at one of these doses the whole interval of the perplexity ratio lies below 1 + limit.
     """
     speaking = [
         dose
         for place, dose in enumerate(treated.doses)
-        if dose.gain.interval[0] > max([smallest_gain, *(arm.doses[place].gain.interval[1] for arm in controls)])
+        if dose.gain.interval[0] > max([smallest_gain, *(_reached(arm.doses[place]) for arm in controls)])
     ]
     cheap = [dose for dose in speaking if dose.perplexity_ratio.interval[1] < 1 + limit]
     if not speaking:
@@ -167,3 +167,8 @@ def judge(treated: Arm, controls: Sequence[Arm], *, smallest_gain: float, limit:
         return Verdict(outcome="steers", strength=best.strength, reason=numbers)
     reason = f"{numbers}; at no strength with a clear gain is it surely below {1 + limit:.2f} times"
     return Verdict(outcome="steers at a cost", strength=best.strength, reason=reason)
+
+
+def _reached(dose: Dose) -> float:
+    """The most that a random direction may have reached at a dose."""
+    return max(dose.gain.interval[1], dose.target_gain.interval[1])

@@ -6,6 +6,7 @@ direction is judged by its own best tokens, and none on prompts that its tokens 
 the plain probability instead, the tokens are nearly the same for every direction: ' the', ' it', ' you'.)
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from hooke.directions.controls import random_like
 from hooke.directions.prompts import MEASUREMENT, SELECTION
 from hooke.directions.response import Arm, Dose, DoseResponse, PromotedToken, judge
 from hooke.errors import BadConfig, ShapeMismatch
@@ -34,7 +36,7 @@ POSITIONS = "1:"
 class SteerConfig:
     """How a direction is steered and measured."""
 
-    strengths: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
+    strengths: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
     """Doses, in units of the feature's largest activation."""
     n_promoted: int = 10
     """Promoted tokens of each direction."""
@@ -42,7 +44,7 @@ class SteerConfig:
     """Random directions of the same norm."""
     smallest_gain: float = 0.01
     """Gain in probability below which an effect is none worth the name, however sure it is."""
-    perplexity_limit: float = 0.5
+    perplexity_limit: float = 1.0
     """Rise in perplexity, as a share, up to which a dose counts as affordable."""
     selection: tuple[str, ...] = SELECTION
     """Prompts that promoted tokens are chosen on."""
@@ -102,7 +104,8 @@ def dose_response(
             f"It has {direction.shape[0]} entries, the site {model.width(site)}.",
             "It belongs to another site or model.",
         )
-    generator = np.random.default_rng(config.seed)
+    # Each direction has its own random ones, so that several responses are not all beside the same three.
+    generator = np.random.default_rng([config.seed, zlib.crc32(name.encode())])
     step = unit * direction.detach().to(model.device, torch.float32)
     steps = {name: step} | {
         f"random {number}": random_like(step, generator=generator) for number in range(1, config.n_controls + 1)
@@ -137,12 +140,6 @@ def dose_response(
         verdict=judge(treated, controls, smallest_gain=config.smallest_gain, limit=config.perplexity_limit),
         seed=config.seed,
     )
-
-
-def random_like(step: Float[Tensor, " width"], *, generator: np.random.Generator) -> Float[Tensor, " width"]:
-    """A vector of the same norm in a direction drawn evenly from the sphere."""
-    drawn = torch.from_numpy(generator.standard_normal(len(step))).to(step)
-    return drawn / drawn.norm() * step.norm()
 
 
 @dataclass(frozen=True)

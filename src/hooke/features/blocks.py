@@ -20,7 +20,6 @@ from hooke.features.shards import Postings, ShardReader
 from hooke.features.statistics import by_source, histograms, strongest
 from hooke.features.store import (
     N_BINS,
-    check_offsets,
     coarse_codes,
     corrupt,
     map_tensors,
@@ -32,8 +31,6 @@ from hooke.progress import track
 BLOCK = 8192
 """Features in one file of cards."""
 RANGE_ENTRIES = 2**21
-
-_COUNTED = {"example_counts": "examples", "example_lengths": "activations"}
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class Merge:
         neighbour, cosine = nearest(self.W_dec, first, last)
         chosen, groups, offsets = choose_examples(postings, order, shards.text)
         narrow, narrow_token = smallest_unsigned(shards.n_features - 1), smallest_unsigned(shards.text.d_vocab - 1)
-        found = partners(postings, shards, self.n_counted)
+        partner, together = partners(postings, shards, self.n_counted)
         return {
             "n_active": n_active.astype(np.int64),
             "mean": (shards.sum[first:last] / np.maximum(n_active, 1)).astype(np.float32),
@@ -106,16 +103,13 @@ class Merge:
             "suppressed_value": effects.suppressed_value[first:last].astype(np.float16),
             "neighbour": neighbour.astype(narrow),
             "neighbour_cosine": cosine.astype(np.float16),
-            **found,
-            "partner": found["partner"].astype(narrow),
+            "partner": partner.astype(narrow),
+            "partner_count": together.astype(np.uint32),
             **example_arrays(postings, chosen, groups, offsets, shards.text.context, self.top),
         }
 
     def _write_cards(self, number: int, held: list[dict[str, ndarray]]) -> None:
         arrays = {name: np.concatenate([part[name] for part in held]) for name in held[0]}
-        for counts, items in _COUNTED.items():
-            offsets = np.concatenate([[0], np.cumsum(arrays.pop(counts))])
-            arrays[f"{items}_offsets"] = offsets.astype(np.uint32)
         save_tensors(self.folder / "cards" / f"{number:05d}.safetensors", arrays)
 
     def _write_columns(self, number: int, postings: Postings) -> None:
@@ -129,6 +123,7 @@ class Merge:
 
 _ROWS = {
     "n_active": np.int64,
+    "example_counts": np.uint8,
     "mean": np.float32,
     "max": np.float32,
     "histogram": np.uint32,
@@ -141,11 +136,15 @@ _ROWS = {
     "neighbour_cosine": np.float16,
     "partner": None,
     "partner_count": np.uint32,
-    "partner_pmi": np.float16,
-    "partner_jaccard": np.float16,
 }
 """Arrays with one row a feature; None is any unsigned integer."""
-_EXAMPLES = ("example_window", "example_position", "example_group")
+_TOGETHER = (
+    ("promoted", "promoted_value"),
+    ("suppressed", "suppressed_value"),
+    ("neighbour", "neighbour_cosine"),
+    ("partner", "partner_count"),
+)
+_EXAMPLES = ("example_window", "example_position", "example_group", "example_lengths")
 _ACTIVATIONS = ("activation_place", "activation_code")
 
 
@@ -155,7 +154,7 @@ def open_cards(path: Path, n_rows: int, n_sources: int) -> dict[str, ndarray]:
     Raises:
         BadArtefact: they have not.
     """
-    arrays = map_tensors(path, *_ROWS, *_EXAMPLES, *_ACTIVATIONS, "examples_offsets", "activations_offsets")
+    arrays = map_tensors(path, *_ROWS, *_EXAMPLES, *_ACTIVATIONS)
     for name, dtype in _ROWS.items():
         array = arrays[name]
         wrong = array.dtype.kind != "u" if dtype is None else array.dtype != dtype
@@ -163,26 +162,21 @@ def open_cards(path: Path, n_rows: int, n_sources: int) -> dict[str, ndarray]:
             raise corrupt(path, f"'{name}' is {array.dtype} {list(array.shape)} for {n_rows} features")
     if arrays["histogram"].shape[1:] != (N_BINS,) or arrays["by_source"].shape[1:] != (n_sources,):
         raise corrupt(path, "its histograms or its counts by source are too wide or too narrow")
-    for family in (
-        ("promoted", "promoted_value"),
-        ("suppressed", "suppressed_value"),
-        ("neighbour", "neighbour_cosine"),
-    ):
+    for family in _TOGETHER:
         if arrays[family[0]].ndim != 2 or arrays[family[0]].shape != arrays[family[1]].shape:
             raise corrupt(path, f"'{family[0]}' and '{family[1]}' do not go together")
-    if any(
-        arrays[name].shape != arrays["partner"].shape or arrays[name].ndim != 2
-        for name in ("partner_count", "partner_pmi", "partner_jaccard")
-    ):
-        raise corrupt(path, "its partners do not go together")
-    _check_lists(path, arrays, n_rows)
+    _add_offsets(path, arrays, n_rows)
     return arrays
 
 
-def _check_lists(path: Path, arrays: dict[str, ndarray], n_rows: int) -> None:
+def _add_offsets(path: Path, arrays: dict[str, ndarray], n_rows: int) -> None:
+    """Put where each feature's examples begin, and each example's activations, beside how many there are."""
     n_examples, n_activations = len(arrays["example_window"]), len(arrays["activation_place"])
-    lengths = [(name, n_examples) for name in _EXAMPLES] + [(name, n_activations) for name in _ACTIVATIONS]
-    if any(arrays[name].shape != (n,) or arrays[name].dtype.kind != "u" for name, n in lengths):
+    lengths = dict.fromkeys(_EXAMPLES, n_examples) | dict.fromkeys(_ACTIVATIONS, n_activations)
+    if any(arrays[name].shape != (n,) or arrays[name].dtype.kind != "u" for name, n in lengths.items()):
         raise corrupt(path, "its examples do not go together")
-    check_offsets(path, arrays["examples_offsets"], n_rows, n_examples)
-    check_offsets(path, arrays["activations_offsets"], n_examples, n_activations)
+    for name, n in (("example_counts", n_examples), ("example_lengths", n_activations)):
+        offsets = np.concatenate([[0], np.cumsum(arrays[name], dtype=np.int64)])
+        if offsets[-1] != n:
+            raise corrupt(path, f"'{name}' has {offsets[-1]} of {n}")
+        arrays[f"{name}_offsets"] = offsets

@@ -190,12 +190,12 @@ def read_examples(
     Raises:
         BadArtefact: the file names a place that the index does not have.
     """
-    start, stop = (int(offset) for offset in arrays["examples_offsets"][row : row + 2])
+    start, stop = (int(offset) for offset in arrays["example_counts_offsets"][row : row + 2])
     windows, positions, groups = (arrays[f"example_{name}"][start:stop] for name in ("window", "position", "group"))
     check_within(path, windows, manifest.n_windows, "the window")
     check_within(path, positions, manifest.context, "the position")
     check_within(path, groups, len(GROUPS), "the group")
-    offsets = arrays["activations_offsets"][start : stop + 1].tolist()
+    offsets = arrays["example_lengths_offsets"][start : stop + 1].tolist()
     levels = coarse_levels(manifest.top)
     found: dict[int, list[Example]] = {}
     for number, (window, position, group) in enumerate(

@@ -154,11 +154,11 @@ def example_arrays(
     lengths = high - low
     entry = np.arange(lengths.sum()) + np.repeat(low - (np.cumsum(lengths) - lengths), lengths)
     return {
-        "example_counts": np.diff(offsets),
+        "example_counts": np.diff(offsets).astype(np.uint8),
         "example_window": (position // context).astype(np.uint32),
         "example_position": within.astype(np.uint32 if context > 65536 else np.uint16),
         "example_group": groups,
-        "example_lengths": lengths,
+        "example_lengths": lengths.astype(np.uint8),
         "activation_place": (postings.positions[entry] - np.repeat(begin, lengths)).astype(np.uint8),
         "activation_code": coarse_codes(postings.codes[entry], top),
     }

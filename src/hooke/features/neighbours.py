@@ -37,18 +37,33 @@ def nearest(
     return np.concatenate(found), np.concatenate(cosines)
 
 
-def partners(postings: Postings, shards: ShardReader, n_counted: int) -> dict[str, ndarray]:
-    """The features that fire on the same tokens, by normalised pointwise mutual information (Bouma 2009).
+def partners(
+    postings: Postings, shards: ShardReader, n_counted: int
+) -> tuple[Int[ndarray, "range partner"], Int[ndarray, "range partner"]]:
+    """The features that fire on the same tokens, by normalised PMI (Bouma 2009), and on how many they do.
 
-        pmi = log2( p(ab) / p(a)p(b) ),   jaccard = n_ab / (n_a + n_b - n_ab)
-
-    Counted on up to 512 firings of each feature, evenly spaced over the corpus, and scaled up to all of them.
+    Counted on up to 512 firings of each feature, evenly spaced over the corpus, and scaled up to all of them; 0 tokens
+    where a feature has fewer partners.
     """
     entries, valid = evenly(postings.offsets[:-1], np.diff(postings.offsets), N_SAMPLED)
     step = max(1, min(_CELLS // shards.n_features, 256))
-    n = min(N_PARTNERS, shards.n_features - 1)
-    tables = [_together(postings, shards, entries, valid, slice(at, at + step)) for at in range(0, len(postings), step)]
-    return _best(tables, shards.n_active, n_counted, n)
+    found = [
+        _best(*_together(postings, shards, entries, valid, slice(at, at + step)), shards.n_active, n_counted)
+        for at in range(0, len(postings), step)
+    ]
+    features, counts = zip(*found, strict=True)
+    return np.concatenate(features), np.concatenate(counts)
+
+
+def association(
+    both: Float[ndarray, "*n"], one: Float[ndarray, "*#n"], other: Float[ndarray, "*#n"], n_counted: int
+) -> tuple[Float[ndarray, "*n"], Float[ndarray, "*n"]]:
+    """Pointwise mutual information in bits and Jaccard index of two features, from how often they fire.
+
+    pmi = log2( p(ab) / p(a)p(b) ),   jaccard = n_ab / (n_a + n_b - n_ab)
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log2(both * n_counted / (one * other)), both / (one + other - both)
 
 
 def _together(
@@ -64,25 +79,22 @@ def _together(
     return cells.reshape(len(inside), shards.n_features), inside.sum(1), own
 
 
-def _best(tables: list, n_active: Int[ndarray, " feature"], n_counted: int, n: int) -> dict[str, ndarray]:
-    parts: dict[str, list[ndarray]] = {"partner": [], "partner_count": [], "partner_pmi": [], "partner_jaccard": []}
-    for sampled, n_sampled, own in tables:
-        sampled[np.arange(len(own)), own] = 0
-        together = sampled * (n_active[own] / np.maximum(n_sampled, 1))[:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            joint = together / n_counted
-            pmi = np.log2(joint * n_counted**2 / (n_active[own, None] * n_active.astype(np.float64)))
-            normalised = np.where(sampled >= _LEAST_TOGETHER, pmi / -np.log2(joint), -np.inf)
-        normalised = np.nan_to_num(normalised, nan=1.0, neginf=-np.inf)
-        order = np.argsort(-normalised, axis=1, kind="stable")[:, :n]
-        rows = np.arange(len(own))[:, None]
-        there = np.isfinite(normalised[rows, order])
-        count = np.where(there, np.rint(together[rows, order]), 0)
-        union = n_active[own, None] + n_active[order] - together[rows, order]
-        parts["partner"].append(np.where(there, order, 0))
-        parts["partner_count"].append(count.astype(np.uint32))
-        parts["partner_pmi"].append(np.where(there, pmi[rows, order], 0).astype(np.float16))
-        parts["partner_jaccard"].append(
-            np.where(there, together[rows, order] / np.maximum(union, 1), 0).astype(np.float16)
-        )
-    return {name: np.concatenate(part) for name, part in parts.items()}
+def _best(
+    sampled: Int[ndarray, "some feature"],
+    n_sampled: Int[ndarray, " some"],
+    own: Int[ndarray, " some"],
+    n_active: Int[ndarray, " feature"],
+    n_counted: int,
+) -> tuple[Int[ndarray, "some partner"], Int[ndarray, "some partner"]]:
+    sampled[np.arange(len(own)), own] = 0
+    together = sampled * (n_active[own] / np.maximum(n_sampled, 1))[:, None]
+    pmi, _ = association(together, n_active[own, None].astype(np.float64), n_active[None].astype(np.float64), n_counted)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # On every token together both logarithms are 0: as associated as can be.
+        normalised = np.nan_to_num(pmi / -np.log2(together / n_counted), nan=1.0)
+    normalised[sampled < _LEAST_TOGETHER] = -np.inf
+    order = np.argsort(-normalised, axis=1, kind="stable")[:, : min(N_PARTNERS, len(n_active) - 1)]
+    rows = np.arange(len(own))[:, None]
+    there = np.isfinite(normalised[rows, order])
+    counts = np.where(there, np.rint(together[rows, order]), 0).astype(np.int64)
+    return np.where(there, order, 0), counts

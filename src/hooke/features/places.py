@@ -103,23 +103,26 @@ class PlaceReader:
         tokens = self._text.take("tokens", np.where(inside, positions + step, positions)).astype(np.int64)
         return np.where(inside, tokens, NOTHING)
 
+    def text(self, position: int, n: int) -> str:
+        """The text of `n` tokens of a window that end at a position, without case and without space around it."""
+        window, place = divmod(position, self._text.context)
+        tokens = self._text.window("tokens", window, max(0, place - n + 1), place + 1).tolist()
+        text = b"".join(self._vocabulary.pieces[token] for token in tokens).decode("utf-8", "replace")
+        return text.strip(" ").casefold()
+
     def word(self, position: int) -> str:
         """The whole word that a position is in, without case; empty where it is in none."""
-        start = position - position % self._text.context
-        first = max(start, position - _WORD_REACH)
-        last = min(start + self._text.context, position + _WORD_REACH + 1)
-        tokens = self._text.take("tokens", np.arange(first, last)).tolist()
-        begin = end = position - first
+        window, place = divmod(position, self._text.context)
+        first = max(0, place - _WORD_REACH)
+        tokens = self._text.window("tokens", window, first, place + _WORD_REACH + 1).tolist()
+        begin = end = middle = place - first
         while begin > 0 and self._goes_on[tokens[begin]]:
             begin -= 1
         while end + 1 < len(tokens) and self._goes_on[tokens[end + 1]]:
             end += 1
         pieces = [self._vocabulary.pieces[token] for token in tokens]
         text = b"".join(pieces[begin : end + 1]).decode("utf-8", "replace")
-        ends = [
-            len(b"".join(pieces[begin:end]).decode("utf-8", "ignore"))
-            for end in (position - first, position - first + 1)
-        ]
+        ends = [len(b"".join(pieces[begin:at]).decode("utf-8", "ignore")) for at in (middle, middle + 1)]
         overlapping = (match for match in _WORD.finditer(text) if match.end() > ends[0] and match.start() < ends[1])
         return next((match[0].casefold() for match in overlapping), "")
 

@@ -1,7 +1,7 @@
 """Questions to an index: one feature, features by words, by a token that they promote, by a text that fires them."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from hooke.features.card import (
     shown,
 )
 from hooke.features.labels import Label, LabelReader
+from hooke.features.neighbours import association
 from hooke.features.reading import Reading, rank, run_text, text_features
 from hooke.features.store import (
     MANIFEST,
@@ -189,23 +190,25 @@ class Index:
                 Neighbour(feature=other, cosine=round(cosine, 4), label=first_label(labels, other))
                 for other, cosine in zip(near.tolist(), arrays["neighbour_cosine"][row].tolist(), strict=True)
             ),
-            partners=tuple(
-                Partner(
-                    feature=other,
-                    count=count,
-                    pmi=round(pmi, 3),
-                    jaccard=round(jaccard, 4),
-                    label=first_label(labels, other),
-                )
-                for other, count, pmi, jaccard in zip(
-                    partners.tolist(),
-                    *(arrays[f"partner_{name}"][row].tolist() for name in ("count", "pmi", "jaccard")),
-                    strict=True,
-                )
-                if count
-            ),
+            partners=self._partners(feature, partners, arrays["partner_count"][row], labels),
             groups=read_examples(path, arrays, row, manifest, vocabulary, self.text),
             text_missing=self.text_missing,
+        )
+
+    def _partners(
+        self, feature: int, others: ndarray, together: ndarray, labels: Mapping[int, Sequence[Label]]
+    ) -> tuple[Partner, ...]:
+        n_active = self._statistics["n_active"].astype(np.float64)
+        there = together > 0
+        others, together = others[there], together[there]
+        pmi, jaccard = association(
+            together.astype(np.float64), n_active[[feature]], n_active[others], self.manifest.n_counted
+        )
+        return tuple(
+            Partner(feature=other, count=count, pmi=bits, jaccard=share, label=first_label(labels, other))
+            for other, count, bits, share in zip(
+                others.tolist(), together.tolist(), pmi.round(3).tolist(), jaccard.round(4).tolist(), strict=True
+            )
         )
 
     def top(self, feature: int, n: int = 20) -> tuple[Example, ...]:

@@ -4,6 +4,7 @@ A shard holds `tokens` [window, pos], `document` (-1 on special tokens), `counte
 corpus, 255 on special tokens). An index that ships without text knows only each shard's hash.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,9 +117,8 @@ class TokenReader:
 
     def window(self, name: str, number: int, start: int, stop: int) -> ndarray:
         """One field of a stretch of one window."""
-        firsts = [shard.first for shard in self.shards]
-        at = int(np.searchsorted(firsts, number, "right")) - 1
-        return self.shard(at)[name][number - firsts[at], start:stop]
+        at = bisect_right(self.shards, number, key=lambda shard: shard.first) - 1
+        return self.shard(at)[name][number - self.shards[at].first, start:stop]
 
     def each(self) -> Iterator[dict[str, ndarray]]:
         """The shards in order."""

@@ -16,12 +16,12 @@ N_TYPICAL: dict[Test, int] = {"current": 6, "context": 8}
 
 _TIMES_RATE = 3
 _LOOKED_AT = 6
-_STEPS: dict[Test, int] = {"current": 0, "previous": -1, "following": 1}
+_STEPS: dict[Test, int] = {"current": 0, "pair": 0, "previous": -1, "following": 1}
 
 
 def rule_text(rule: Rule, firings: Places, reader: PlaceReader, sources: tuple[str, ...], *, is_output: bool) -> str:
     """A rule as a label; `is_output` where its keys are the tokens that the feature promotes."""
-    names = [_visible(reader.name(rule.test, key, sources)) for key in rule.keys]
+    names = [_visible(_name(rule.test, key, firings, reader, sources)) for key in rule.keys]
     words = [whole_word(rule.test, key, firings, reader) for key in rule.keys]
     quoted = ", ".join(
         f'"{name}" in "{word}"' if word and word != name else f'"{name}"'
@@ -61,7 +61,12 @@ def search_words(
     ]
     if rule.test in _STEPS or rule.test == "context":
         lists.insert(0, (rule.test, list(rule.keys)))
-    names = [whole_word(test, key, firings, reader) or forms.names[key] for test, keys in lists for key in keys]
+    names = [
+        whole_word(test, key, firings, reader) or _name(test, key, firings, reader, ())
+        for test, keys in lists
+        for key in keys
+    ]
+    names = [word for name in names for word in name.split()]
     names += [forms.names[form] for form in forms.of_token[promoted[:N_PROMOTED]]]
     return [name for name in dict.fromkeys(names) if name.isalnum()]
 
@@ -82,10 +87,19 @@ def whole_word(test: Test, key: int, firings: Places, reader: PlaceReader) -> st
         return ""
     places, columns = np.nonzero(firings.keys[test] == key)
     steps = -columns if test == "context" else _STEPS[test]
-    positions = (firings.positions[places] + steps)[:_LOOKED_AT]
-    words = Counter(reader.word(position) for position in positions.tolist())
-    word, n = words.most_common(1)[0] if words else ("", 0)
-    return word if 2 * n > words.total() else ""
+    positions = (firings.positions[places] + steps)[:_LOOKED_AT].tolist()
+    if test == "pair" and any(" " in reader.text(position, 2) for position in positions):
+        return ""
+    word, n = Counter(map(reader.word, positions)).most_common(1)[0] if positions else ("", 0)
+    return word if 2 * n > len(positions) else ""
+
+
+def _name(test: Test, key: int, firings: Places, reader: PlaceReader, sources: tuple[str, ...]) -> str:
+    """What a key says; a pair of tokens as it is mostly written."""
+    if test != "pair":
+        return reader.name(test, key, sources)
+    positions = firings.positions[firings.having(test, (key,))][:_LOOKED_AT].tolist()
+    return Counter(reader.text(position, 2) for position in positions).most_common(1)[0][0]
 
 
 def _visible(text: str) -> str:

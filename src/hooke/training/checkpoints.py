@@ -32,7 +32,8 @@ def save_checkpoint(path: Path, state: State, task: dict[str, Any]) -> None:
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise diverged(state)
     require_space(path.parent, sum(tensor.nbytes for tensor in tensors.values()))
-    numbers = {name: getattr(state, name) for name in _NUMBERS} | {"scale": state.calibration.scale}
+    units = {"scale": state.calibration.scale, "longest": state.calibration.longest}
+    numbers = {name: getattr(state, name) for name in _NUMBERS} | units
     with staged(path) as aside:
         save_file(tensors, aside, metadata={"task": json.dumps(task), "numbers": json.dumps(numbers)})
 
@@ -50,7 +51,7 @@ def load_checkpoint(path: Path, config: TrainConfig, task: dict[str, Any], *, de
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
         found, numbers = json.loads(metadata["task"]), json.loads(metadata["numbers"])
-        scale = numbers.pop("scale")
+        scale, longest = numbers.pop("scale"), numbers.pop("longest")
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise BadArtefact(
             f"'{path}' could not be read as a checkpoint.", f"{error}.", "Delete it and start again."
@@ -61,7 +62,7 @@ def load_checkpoint(path: Path, config: TrainConfig, task: dict[str, Any], *, de
             f"Different: {', '.join(_differences(found, task))}.",
             "Start it the same way to go on, choose another name, or delete that folder.",
         )
-    state = start(config, Calibration(torch.zeros(width), scale), device=device)
+    state = start(config, Calibration(torch.zeros(width), scale, longest), device=device)
     tensors = _tensors(state)
     stored = read_weights(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
     with torch.no_grad():

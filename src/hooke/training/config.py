@@ -41,6 +41,9 @@ class TrainConfig:
     """Share of the tokens over which the penalty's weight rises from 0."""
     centre: Centre = "median"
     """What is subtracted from the input: its geometric median, its mean or nothing. Folded into the biases."""
+    longest: float = 5.0
+    """Inputs longer than this many times the median norm, once centred, are shortened to it: a few tokens in a hundred
+    thousand are hundreds of times as long, and their gradient would drown all others. Infinity shortens none."""
     calibration_tokens: int = 32_768
     """Tokens from the start of the stream that centre and scale are computed on."""
     bandwidth: float = 0.5
@@ -74,7 +77,7 @@ class TrainConfig:
             "dead_after",
             "density_half_life",
         )
-        positive += ("calibration_tokens", "checkpoint_every", "log_every")
+        positive += ("calibration_tokens", "checkpoint_every", "log_every", "longest")
         for name in positive:
             if getattr(self, name) <= 0:
                 raise BadConfig(f"'{name}' cannot be {getattr(self, name)}.", "", "Give a number above 0.")

@@ -58,7 +58,7 @@ def start(config: TrainConfig, calibration: Calibration, *, device: torch.device
     generator = torch.Generator().manual_seed(config.seed)
     first = first_weights(config, len(calibration.centre), generator=generator)
     weights = Weights(**{name: tensor.to(device) for name, tensor in first.named()})
-    calibration = Calibration(calibration.centre.to(device), calibration.scale)
+    calibration = replace(calibration, centre=calibration.centre.to(device))
     share = config.k / config.n_features if config.is_competitive else 1.0
     return State(config, calibration, weights, _adam(weights), new_firing(config.n_features, device), share=share)
 

@@ -23,7 +23,7 @@ from hooke.training.checkpoints import diverged, load_checkpoint, save_checkpoin
 from hooke.training.config import TrainConfig
 from hooke.training.losses import Outcome
 from hooke.training.state import State, advance, start
-from hooke.training.weights import calibrate, fold
+from hooke.training.weights import calibrate, fold, prepare
 
 # The batches after the first `skip` ones, or an iterator over all of them.
 Batches = Callable[[int], Iterator[Tensor]] | Iterator[Tensor]
@@ -98,7 +98,7 @@ def _begin(
         if batch is None:
             raise _ended(sum(map(len, first)), config)
         first.append(batch)
-    state = start(config, calibrate(torch.cat(first), config.centre), device=device)
+    state = start(config, calibrate(torch.cat(first), config), device=device)
     return state, chain(first, stream)
 
 
@@ -138,14 +138,15 @@ def _needed(state: State, stream: Iterator[Tensor]) -> Iterator[Tensor]:
 
 
 def _facts(state: State, outcome: Outcome, batch: Float[Tensor, "token d"]) -> dict[str, int | float]:
-    """What a line of the log says. FVU is of this batch, its mean removed, at the weights before the step."""
-    spread = (batch - batch.mean(0)).mul_(state.calibration.scale).square().sum()
+    """What a line of the log says. FVU is of this batch as trained on, its mean removed, before the step."""
+    x = prepare(batch.to(outcome.error.device), state.calibration)[:, :-1]
+    spread = (x - x.mean(0)).square().sum()
     density, config = state.firing.density, state.config
     return {
         "step": state.step,
         "tokens": state.tokens,
         "loss": float(outcome.loss),
-        "fvu": float(outcome.error.square().sum().cpu() / spread),
+        "fvu": float(outcome.error.square().sum() / spread),
         "l0": float(outcome.counts.sum()) / len(batch),
         "dead_share": float(state.firing.dead(config.dead_after).float().mean()),
         "dense_share": float((density > _DENSE).float().mean()),

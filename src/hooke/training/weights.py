@@ -1,5 +1,6 @@
 """The numbers that are trained: how they begin, the units they live in, and how they become a dictionary."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
@@ -16,12 +17,14 @@ _MEDIAN_STEPS = 50
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The units of training: (x - centre) · scale has mean squared norm d."""
+    """The units of training: (x - centre) · scale has mean squared norm d, once long inputs are shortened."""
 
     centre: Float[Tensor, " d"]
     """What is subtracted from the input."""
     scale: float
     """What it is multiplied by after that."""
+    longest: float
+    """Norm to which longer inputs are shortened, in units of training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +49,27 @@ class Weights:
 
 
 def prepare(batch: Float[Tensor, "token d"], calibration: Calibration) -> Float[Tensor, "token d_and_one"]:
-    """A batch in the units of training, with a last column of ones."""
+    """A batch in the units of training, long inputs shortened, with a last column of ones."""
     x = batch.new_ones(len(batch), batch.shape[1] + 1)
-    offset = calibration.centre * -calibration.scale
-    torch.add(offset, batch, alpha=calibration.scale, out=x[:, :-1])
+    centred = torch.sub(batch, calibration.centre, out=x[:, :-1])
+    norms = torch.linalg.vector_norm(centred, dim=1, keepdim=True)
+    centred.mul_((calibration.longest / norms).clamp_(max=calibration.scale))
     return x
 
 
-def calibrate(sample: Float[Tensor, "token d"], centre: Centre) -> Calibration:
-    """Units in which the sample, centred, has mean squared norm d."""
+def calibrate(sample: Float[Tensor, "token d"], config: TrainConfig) -> Calibration:
+    """Units in which the sample, centred and shortened, has mean squared norm d."""
     sample = sample.double()
-    if centre == "median":
+    if config.centre == "median":
         middle = geometric_median(sample)
     else:
-        middle = sample.mean(0) if centre == "mean" else torch.zeros_like(sample[0])
-    spread = (sample - middle).square().sum(-1).mean()
+        middle = sample.mean(0) if config.centre == "mean" else torch.zeros_like(sample[0])
+    norms = torch.linalg.vector_norm(sample - middle, dim=-1)
+    limit = config.longest * norms.median()
+    spread = norms.clamp(max=limit).square().mean()
     # A constant input has nothing to scale; any scale is as good.
     scale = float((sample.shape[-1] / spread).sqrt()) if spread > 0 else 1.0
-    return Calibration(middle.float(), scale)
+    return Calibration(middle.float(), scale, float(limit) * scale if spread > 0 else math.inf)
 
 
 def geometric_median(points: Float[Tensor, "token d"]) -> Float[Tensor, " d"]:

@@ -1,0 +1,179 @@
+"""`hooke steer`: a feature turned up while the model speaks, beside no edit and a random direction."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import RenderableType
+
+from hooke.cli.answer import Answer
+from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
+from hooke.cli.terminal import note, number, table, title
+from hooke.errors import BadRequest
+from hooke.sites import parse_feature
+
+if TYPE_CHECKING:
+    import hooke.directions.arms
+    import hooke.directions.response
+    import hooke.features.query
+    import hooke.models.model
+    import hooke.text.windows
+
+HELD_OUT = "default/wiki-en:heldout"
+
+
+def steer(
+    feature: str,
+    prompt: str = "Yesterday I went to",
+    /,
+    *,
+    strengths: tuple[float, ...] = (0.5, 1.0, 2.0),
+    dose_response: bool = False,
+    edits: Path | None = None,
+    max_tokens: int = 40,
+    seed: int = 0,
+    where: IndexOptions = IndexOptions(),
+    loading: ModelOptions = ModelOptions(),
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Turn a feature up and down, and show what the model says.
+
+    The feature's decoder row is added to the stream at every token but the first, in units of the feature's largest
+    activation. Each text stands beside the one without edits and the one with a random direction of the same norm.
+
+    Parameters
+    ----------
+    feature
+        The feature, `site/number` or `site/number@dictionary`.
+    prompt
+        What the model goes on with.
+    strengths
+        In units of the feature's largest activation; negative ones turn it down.
+    dose_response
+        Measure strength against the probability of the tokens that it promotes and against perplexity, too.
+    edits
+        A JSON file of further edits that are in force in every arm but the baseline.
+    max_tokens
+        Tokens of each text.
+    seed
+        Seed of the random directions.
+    """
+    from hooke.models.edits import edits_from_json
+
+    address = parse_feature(feature)
+    index = where.open(everywhere.lab, dictionary=address.dictionary)
+    card = index.card(address.index)
+    more = edits_from_json(_text_of(edits)) if edits else []
+    if not strengths or 0 in strengths:
+        raise BadRequest(f"Strengths cannot be {strengths}.", "", "Give one or more numbers other than 0.")
+    model = where.load_model(index, loading, everywhere.lab)
+    said = _say_all(model, index, address.index, prompt, strengths, more, max_tokens, seed)
+    measured = respond(model, index, address.index, strengths=None, seed=seed) if dose_response else None
+    label = card.label.text if card.label else "no label"
+    shown = [title(index.address(address.index), label), _texts(said)]
+    shown.append(note("surprise: nats per token of the text under the model without edits"))
+    if measured is not None:
+        shown += ["", *show_response(measured)]
+    data = {"feature": index.address(address.index), "label": label, "prompt": prompt, "said": said}
+    return Answer(data=data | {"dose_response": measured}, shown=tuple(shown), html=where.html)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRequest(f"'{path}' could not be read.", f"{error}.", "Give a JSON file of edits.") from error
+
+
+def _say_all(
+    model: "hooke.models.model.Model",
+    index: "hooke.features.query.Index",
+    feature: int,
+    prompt: str,
+    strengths: Sequence[float],
+    more: list,
+    max_tokens: int,
+    seed: int,
+) -> list["hooke.directions.arms.Said"]:
+    import torch
+
+    from hooke.directions.arms import say
+    from hooke.directions.controls import random_like
+    from hooke.models.edits import Add
+
+    row = index.dictionary.decoder_rows(torch.tensor([feature]))[0]
+    unit, site = float(index.card(feature).max), index.manifest.site
+    drawn = random_like(row, generator=np.random.default_rng(seed))
+    found = [say(model, prompt, [], name="baseline", max_tokens=max_tokens)]
+    for name, direction in (("treated", row), ("random", drawn)):
+        for strength in strengths:
+            edit = Add(site=site, vector=direction, scale=strength * unit, positions="1:")
+            found.append(say(model, prompt, [edit, *more], name=name, strength=strength, max_tokens=max_tokens))
+    return found
+
+
+def _texts(said: Sequence["hooke.directions.arms.Said"]) -> RenderableType:
+    rows = [(one.name, number(one.strength), number(one.surprise), one.text) for one in said]
+    return table(("", "strength>", "surprise>", "the model goes on"), rows)
+
+
+def respond(
+    model: "hooke.models.model.Model",
+    index: "hooke.features.query.Index",
+    feature: int,
+    *,
+    strengths: tuple[float, ...] | None,
+    seed: int = 0,
+) -> "hooke.directions.response.DoseResponse":
+    """The dose-response of one feature of an index, on held-out prose of the default corpus."""
+    import torch
+
+    from hooke.directions.steer import SteerConfig, dose_response
+    from hooke.sites import parse_site
+    from hooke.text.corpora import open_corpus
+    from hooke.text.windows import WindowConfig, windows
+
+    text = next(windows(open_corpus(HELD_OUT), model.tokenizer, WindowConfig(context=64, batch=8)))
+    return dose_response(
+        model,
+        parse_site(index.manifest.site),
+        index.dictionary.decoder_rows(torch.tensor([feature]))[0],
+        text,
+        name=index.address(feature),
+        unit=float(index.card(feature).max),
+        text_name=HELD_OUT,
+        config=SteerConfig(seed=seed) if strengths is None else SteerConfig(seed=seed, strengths=strengths),
+    )
+
+
+def show_response(response: "hooke.directions.response.DoseResponse") -> tuple[RenderableType, ...]:
+    """Dose by dose: gain, price, the strongest random direction beside both, and what the model says."""
+    rows = []
+    for place, dose in enumerate(response.treated.doses):
+        controls = [arm.doses[place] for arm in response.controls]
+        rows.append(
+            (
+                number(dose.strength),
+                f"{dose.gain.value:+.3f}",
+                f"{dose.gain.interval[0]:+.3f} to {dose.gain.interval[1]:+.3f}",
+                f"{max((one.gain.value for one in controls), default=float('nan')):+.3f}",
+                f"{dose.perplexity_ratio.value:.2f}",
+                f"{max((one.perplexity_ratio.value for one in controls), default=float('nan')):.2f}",
+                dose.continuation,
+            )
+        )
+    columns = ("strength>", "gain>", "95 % interval", "random>", "perplexity ×>", "random>", "the model goes on")
+    promoted = " ".join(repr(one.text) for one in response.treated.promoted)
+    about = (
+        f"gain: rise in probability of the promoted tokens on {response.n_prompts} other prompts · perplexity × that "
+        f"without the edit, {response.n_tokens} tokens of {response.text} · random: the largest of "
+        f"{len(response.controls)} random directions of the same norm, each with its own tokens"
+    )
+    return (
+        title(response.name, response.verdict.outcome),
+        note(f"{response.verdict.reason}. Promotes {promoted}"),
+        table(columns, rows),
+        note(f"no edit: {response.prompt}{response.baseline_continuation}"),
+        note(about),
+    )

@@ -1,0 +1,57 @@
+"""What steering is compared with: the same edits with a random direction, or a random feature, in place of theirs."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hooke.dictionaries import Dictionary
+from hooke.models.edits import Ablate, Add, Clamp, Edit, Project, Scale
+from hooke.sites import FeatureName, parse_feature
+
+
+def random_like(step: Float[Tensor, " width"], *, generator: np.random.Generator) -> Float[Tensor, " width"]:
+    """A vector of the same norm in a direction drawn evenly from the sphere."""
+    drawn = torch.from_numpy(generator.standard_normal(len(step))).to(step)
+    return drawn / drawn.norm() * step.norm()
+
+
+def random_edits(
+    edits: Sequence[Edit], dictionaries: Mapping[str, Dictionary], *, generator: np.random.Generator
+) -> list[Edit] | None:
+    """The same edits without their meaning, or None where one of them has no such twin (Patch and Splice).
+
+    Add and Project get a random direction of the same norm; edits of a feature get another feature of its dictionary.
+    """
+    found: list[Edit] = []
+    for edit in edits:
+        twin = _twin(edit, dictionaries, generator)
+        if twin is None:
+            return None
+        found.append(twin)
+    return found
+
+
+def _twin(edit: Edit, dictionaries: Mapping[str, Dictionary], generator: np.random.Generator) -> Edit | None:
+    match edit:
+        case Add():
+            return dataclasses.replace(edit, vector=random_like(_row(edit.vector, dictionaries), generator=generator))
+        case Project():
+            drawn = random_like(_row(edit.direction, dictionaries), generator=generator)
+            return dataclasses.replace(edit, direction=drawn)
+        case Clamp() | Scale() | Ablate():
+            name = parse_feature(edit.feature)
+            n_features = dictionaries[name.dictionary or ""].n_features
+            other = (name.index + int(generator.integers(1, max(n_features, 2)))) % n_features
+            return dataclasses.replace(edit, feature=str(FeatureName(name.site, other, name.dictionary)))
+    return None
+
+
+def _row(vector: Tensor | str, dictionaries: Mapping[str, Dictionary]) -> Float[Tensor, " width"]:
+    if isinstance(vector, Tensor):
+        return vector
+    name = parse_feature(vector)
+    return dictionaries[name.dictionary or ""].decoder_rows(torch.tensor([name.index]))[0].detach().cpu()
