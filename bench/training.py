@@ -25,7 +25,7 @@ from hooke.training.weights import calibrate
 
 def against_the_least(config: TrainConfig, batch: Tensor, repetitions: int) -> dict[str, Any]:
     """Seconds of a step, of the encoder's product and of the k largest alone, and the ratio of the first to these."""
-    state = start(config, calibrate(batch, config.centre), device=torch.device("cpu"))
+    state = start(config, calibrate(batch, config), device=torch.device("cpu"))
     encoder = torch.randn(config.n_features, batch.shape[1])
     pre = torch.empty(len(batch), config.n_features)
     with torch.no_grad():
