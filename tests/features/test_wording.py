@@ -49,6 +49,8 @@ def test_other_rules_are_put_in_words(reader: PlaceReader):
     n_forms = len(Vocabulary(tuple(PIECES), frozenset({0})).forms.names)
     pair = form("the") * n_forms + form("bridge")
     assert word(reader, Rule("pair", (pair,)), [5]) == 'phrase "the bridge"'
+    inside = form("t") * n_forms + form("amb")
+    assert word(reader, Rule("pair", (inside,)), [2, 14]) == 'phrase "tamb" in "también"'
     assert word(reader, Rule("class", (0,)), [8]) == "digits"
     assert word(reader, Rule("class before", (1,)), [7]) == "after line breaks"
     assert word(reader, Rule("source", (1,)), [7]) == "text of code"

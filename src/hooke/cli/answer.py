@@ -21,8 +21,6 @@ class Answer:
     """Dataclasses, mappings, lists, numbers and strings; an object at the top."""
     shown: tuple[RenderableType, ...]
     """Tables, heat maps and lines of text."""
-    html: Path | None = None
-    """Where to write what is shown as an HTML page, too."""
     exit_code: int = 0
     """1 where the job was done and its result is bad news, such as a contract that does not hold."""
 

@@ -15,7 +15,6 @@ from rich.console import Console
 import hooke
 from hooke.cli.answer import Answer, plain_data, printable
 from hooke.cli.bars import sink_for
-from hooke.cli.page import write_page
 from hooke.cli.terminal import terminal
 from hooke.errors import BadRequest, HookeError, did_you_mean
 from hooke.progress import showing
@@ -109,8 +108,6 @@ def _carry_out(words: list[str], is_json: bool) -> int:
     call = partial(command, *bound.args, **bound.kwargs)
     answer = _call_quietly(call) if is_json else _call(call)
     if isinstance(answer, Answer):
-        if answer.html is not None:
-            write_page(answer, answer.html)
         _show(answer, is_json)
         return answer.exit_code
     return 0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
 from rich.columns import Columns
 from rich.console import RenderableType
 from rich.table import Table
@@ -48,7 +49,15 @@ def feature(
     index.card(number_in_index)
     fetch_text(index, where, loading, everywhere.lab)
     card = index.card(number_in_index)
-    return Answer(data=card.to_json(), shown=show_card(card, examples), html=where.html)
+    where.write(index, card.name, lambda: _page(card, examples))
+    return Answer(data=card.to_json(), shown=show_card(card, examples))
+
+
+def _page(card: "hooke.features.card.Card", n_examples: int) -> dict[str, Markup]:
+    from hooke.pages.views import feature_view
+
+    view = feature_view(card, n_strongest=n_examples, n_weaker=max(1, n_examples // 3))
+    return {card.label.text if card.label else "No label": view}
 
 
 def number_in(index: "hooke.features.query.Index", address: FeatureName) -> int:

@@ -1,10 +1,12 @@
 """Options that several verbs share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
+from markupsafe import Markup
 
 from hooke.lab import Lab, open_lab
 
@@ -110,6 +112,23 @@ class IndexOptions:
         names = lab.names("features")
         only = names[0] if len(names) == 1 else "starter"
         return Index.open(self.index or dictionary or only, lab=lab)
+
+    def write(self, index: "hooke.features.query.Index", heading: str, parts: Callable[[], dict[str, Markup]]) -> None:
+        """Write the answer as an HTML page, where one was asked for: parts by their headings.
+
+        Raises:
+            BadRequest: the place cannot be written to.
+        """
+        if self.html is None:
+            return
+        from hooke.pages.page import Section, page, write_page
+
+        sections = [
+            Section(name=f"part-{place}", title=name, body=body) for place, (name, body) in enumerate(parts().items())
+        ]
+        about = index.manifest
+        provenance = {"index": about.name, "dictionary": about.dictionary, "model": about.model, "text": about.corpus}
+        write_page(self.html, page(heading, sections, provenance=provenance))
 
     def load_model(
         self, index: "hooke.features.query.Index", loading: ModelOptions, lab: Lab

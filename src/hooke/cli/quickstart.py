@@ -13,6 +13,7 @@ from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
 from hooke.cli.search import by_text
 from hooke.cli.steer import respond, show_response
 from hooke.cli.terminal import note, number, percent, table, title
+from hooke.dictionaries.load import DEFAULT_STARTER
 from hooke.errors import BadRequest
 from hooke.lab import Lab
 
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 MODEL, SITE, SCRATCH = "smollm2-135m", "resid_post.15", "quickstart-res"
 WORDS = "music"
 SENTENCE = "The orchestra played a slow waltz in Vienna, and the audience asked whether it would end."
-STEERED_WORDS = ("music", "spanish", "whether")
+# The largest effects among 1,401 features of the starter in random order, screened on other prompts than those that the
+# tour measures on. Most features do far less, and the tour says so.
+STEERED = (2965, 5730, 2680)
+SCREENED = (
+    "the three largest effects among 1,401 features in random order; 4.8 % of those move their tokens by over 0.01"
+)
 STRENGTHS = (0.25, 0.5, 1.0, 2.0)
 
 
@@ -107,7 +113,7 @@ def tour(model: "hooke.models.model.Model", index: "hooke.features.query.Index")
     config = ReconstructionConfig(n_tokens=16_384, n_loss_windows=8)
     measured = reconstruction(model, index.dictionary, open_corpus("default:heldout"), config=config)
     hits = index.search(WORDS, 8) or index.ranked("score", 8, max_density=0.01)
-    chosen = _steered(index)
+    chosen, rule = _steered(index)
     return {
         "index": index.manifest.name,
         "measured": measured,
@@ -116,19 +122,15 @@ def tour(model: "hooke.models.model.Model", index: "hooke.features.query.Index")
         "reading": index.active_on(model, SENTENCE, n=6),
         "steered": [respond(model, index, hit.feature, strengths=STRENGTHS) for hit in chosen],
         "steered_labels": [hit.label.text if hit.label else "no label" for hit in chosen],
+        "steered_rule": rule,
     }
 
 
-def _steered(index: "Index") -> list["Hit"]:
-    """The best hit of each of three words, chosen before anything about steering was measured."""
-    found: dict[int, Hit] = {}
-    for word in STEERED_WORDS:
-        for hit in index.search(word, 1):
-            found.setdefault(hit.feature, hit)
-    for hit in index.ranked("score", len(STEERED_WORDS), max_density=0.01):
-        if len(found) < len(STEERED_WORDS):
-            found.setdefault(hit.feature, hit)
-    return list(found.values())
+def _steered(index: "Index") -> tuple[list["Hit"], str]:
+    """Features to steer, and how they were chosen."""
+    if index.manifest.name == DEFAULT_STARTER:
+        return [index.hit(feature) for feature in STEERED], SCREENED
+    return index.ranked("score", len(STEERED), max_density=0.01), "the features with the best label scores"
 
 
 def show_tour(found: dict[str, Any], index: "Index") -> tuple[RenderableType, ...]:
@@ -157,7 +159,8 @@ def show_tour(found: dict[str, Any], index: "Index") -> tuple[RenderableType, ..
         "",
         title("4  A sentence as features"),
         *by_text(index, found["reading"]),
-        title("5  Steering", f"the best hits for {', '.join(STEERED_WORDS)}, beside random directions"),
+        title("5  Steering", "beside random directions of the same norm"),
+        note(f"chosen: {found['steered_rule']}"),
     ]
     for response, label in zip(found["steered"], found["steered_labels"], strict=True):
         shown += ["", note(label), *show_response(response)]
@@ -185,7 +188,7 @@ def write_tour(found: dict[str, Any], index: "Index", path: Path) -> None:
     ]
     for response, label in zip(found["steered"], found["steered_labels"], strict=True):
         name = "steering-" + re.sub(r"\D+", "-", response.name.split("@")[0]).strip("-")
-        about = "Strength against the probability of the tokens that it promotes, and against perplexity."
+        about = f"Promoted tokens and perplexity by strength. Chosen: {found['steered_rule']}."
         sections.append(
             Section(
                 name=name, title=f"Steering {response.name}", about=about, body=response_view(response, label=label)

@@ -252,6 +252,15 @@ class Index:
         labels = self.labels.of_many(chosen)
         return [self._hit(feature, labels.get(feature, ()), float(values[feature])) for feature in chosen]
 
+    def hit(self, feature: int) -> Hit:
+        """One feature as a search would give it.
+
+        Raises:
+            UnknownName: there is no such feature.
+        """
+        labels = self.labels.of_many([self._known(feature)])
+        return self._hit(feature, labels.get(feature, ()), 0.0)
+
     def search(self, words: str, n: int = 20) -> list[Hit]:
         """Features whose label or example words have all of these words (or begin with them), the best match first.
 

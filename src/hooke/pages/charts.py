@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from hooke.pages.numerals import number
 
-WIDTH, HEIGHT = 460, 250
-LEFT, RIGHT, TOP, BOTTOM = 48, 92, 14, 40
+WIDTH, HEIGHT = 460.0, 250.0
+LEFT, RIGHT, TOP, BOTTOM = 48.0, 92.0, 14.0, 40.0
 
-_LINE_HEIGHT = 14
+_LINE_HEIGHT = 14.0
 
 Scale = Callable[[float], float]
 
@@ -79,7 +79,7 @@ def _names(lines: Sequence[Line], y: Scale) -> list[Markup]:
         heights[place] = min(heights[place], lowest)
         lowest = heights[place] - _LINE_HEIGHT
     return [
-        Markup('<text class="{}" x="{}" y="{}">{}</text>').format(line.role, WIDTH - RIGHT + 8, _at(height), line.name)
+        _mark('<text class="{}" x="{}" y="{}">{}</text>', line.role, WIDTH - RIGHT + 8, height, line.name)
         for height, (_, line) in zip(heights, named, strict=True)
     ]
 
@@ -89,20 +89,23 @@ def _line(line: Line, place: int, x: Scale, y: Scale) -> Markup:
     lower = [(x(point.x), y(point.low)) for point in reversed(line.points)]
     middle = [(x(point.x), y(point.y)) for point in line.points]
     dots = Markup("").join(
-        Markup('<circle class="{}" cx="{}" cy="{}" r="{}"/>').format(
-            line.role, _at(left), _at(height), 3 if line.role == "treated" else 2
+        _mark(
+            '<circle class="{}" cx="{}" cy="{}" r="{}"/>', line.role, left, height, 3 if line.role == "treated" else 2
         )
         for left, height in middle
     )
-    return Markup('<polygon class="band {0}" points="{1}"/><polyline class="{0} line-{2}" points="{3}"/>{4}').format(
-        line.role, _path([*upper, *lower]), place % 4, _path(middle), dots
+    return _mark(
+        '<polygon class="band {0}" points="{1}"/><polyline class="{0} line-{2}" points="{3}"/>{4}',
+        line.role,
+        _path([*upper, *lower]),
+        place % 4,
+        _path(middle),
+        dots,
     )
 
 
 def _level(level: float, y: Scale) -> Markup:
-    return Markup('<line class="level" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-        LEFT, WIDTH - RIGHT, _at(y(level)), _at(y(level))
-    )
+    return _mark('<line class="level" x1="{}" x2="{}" y1="{}" y2="{}"/>', LEFT, WIDTH - RIGHT, y(level), y(level))
 
 
 def _y_ticks(points: Sequence[Point], levels: Sequence[float], is_log: bool, y_top: float | None) -> list[float]:
@@ -140,18 +143,23 @@ def _clipped(scale: Scale, is_log: bool, ticks: Sequence[float]) -> Scale:
 
 def _y_axis(ticks: Sequence[float], y: Scale) -> Markup:
     return Markup("").join(
-        Markup(
-            '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text class="quiet end" x="{}" y="{}">{}</text>'
-        ).format(LEFT, WIDTH - RIGHT, _at(y(tick)), _at(y(tick)), LEFT - 7, _at(y(tick) + 4), number(round(tick, 10)))
+        _mark(
+            '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text class="quiet end" x="{}" y="{}">{}</text>',
+            LEFT,
+            WIDTH - RIGHT,
+            y(tick),
+            y(tick),
+            LEFT - 7,
+            y(tick) + 4,
+            number(round(tick, 10)),
+        )
         for tick in ticks
     )
 
 
 def _x_axis(ticks: Sequence[float], x: Scale, title: str) -> Markup:
     marks = Markup("").join(
-        Markup('<line class="tick" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
-            _at(x(tick)), HEIGHT - BOTTOM, HEIGHT - BOTTOM + 4
-        )
+        _mark('<line class="tick" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>', x(tick), HEIGHT - BOTTOM, HEIGHT - BOTTOM + 4)
         for tick in ticks
     )
     labels: list[Markup] = []
@@ -160,44 +168,39 @@ def _x_axis(ticks: Sequence[float], x: Scale, title: str) -> Markup:
         if x(tick) - last >= 24:
             last = x(tick)
             labels.append(
-                Markup('<text class="quiet middle" x="{}" y="{}">{}</text>').format(
-                    _at(last), HEIGHT - BOTTOM + 17, number(tick)
-                )
+                _mark('<text class="quiet middle" x="{}" y="{}">{}</text>', last, HEIGHT - BOTTOM + 17, number(tick))
             )
     middle = (LEFT + WIDTH - RIGHT) / 2
-    name = Markup('<text class="quiet middle" x="{}" y="{}">{}</text>').format(_at(middle), HEIGHT - 6, title)
+    name = _mark('<text class="quiet middle" x="{}" y="{}">{}</text>', middle, HEIGHT - 6, title)
     return Markup("").join([marks, *labels, name])
 
 
 def histogram(counts: Sequence[int], edges: Sequence[str], *, title: str, x_title: str) -> Markup:
     """Bars for counts in a row of bins; `edges` are what stands between the bins, empty for no word there."""
-    width, height, left, right, top, bottom = 460, 150, 48, 12, 16, 36
+    width, height, left, right, top, bottom = 460.0, 150.0, 48.0, 12.0, 16.0, 36.0
     most = max([1, *counts])
     step = (width - left - right) / max(len(counts), 1)
     bars = Markup("").join(
-        Markup('<rect class="bar" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>').format(
-            _at(left + place * step + 0.5),
-            _at(height - bottom - _tall(count, most, height - top - bottom)),
-            _at(max(step - 1, 0.5)),
-            _at(_tall(count, most, height - top - bottom)),
+        _mark(
+            '<rect class="bar" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>',
+            left + place * step + 0.5,
+            height - bottom - _tall(count, most, height - top - bottom),
+            max(step - 1, 0.5),
+            _tall(count, most, height - top - bottom),
             number(count),
         )
         for place, count in enumerate(counts)
         if count
     )
     words = Markup("").join(
-        Markup('<text class="quiet middle" x="{}" y="{}">{}</text>').format(
-            _at(left + place * step), height - bottom + 15, word
-        )
+        _mark('<text class="quiet middle" x="{}" y="{}">{}</text>', left + place * step, height - bottom + 15, word)
         for place, word in enumerate(edges)
         if word
     )
-    frame = Markup(
-        '<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/><text class="quiet end" x="{3}" y="{4}">{5}</text>'
-        '<text class="quiet end" x="{3}" y="{6}">0</text><text class="quiet middle" x="{7}" y="{8}">{9}</text>'
-    ).format(
+    frame = _mark('<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/><text class="quiet end" x="{3}" y="{4}">{5}</text>'
+        '<text class="quiet end" x="{3}" y="{6}">0</text><text class="quiet middle" x="{7}" y="{8}">{9}</text>', 
         left, width - right, height - bottom, left - 7, top + 4, number(most), height - bottom + 4,
-        _at((left + width - right) / 2), height - 5, x_title,
+        (left + width - right) / 2, height - 5, x_title,
     )  # fmt: skip
     return _svg(width, height, title, [frame, bars, words])
 
@@ -207,14 +210,23 @@ def _tall(count: int, most: int, height: float) -> float:
     return max(height * count / most, 1.0)
 
 
-def _svg(width: int, height: int, title: str, parts: Sequence[Markup]) -> Markup:
-    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        width, height, title, Markup("").join(parts)
+def _svg(width: float, height: float, title: str, parts: Sequence[Markup]) -> Markup:
+    return _mark(
+        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
+        width,
+        height,
+        title,
+        Markup("").join(parts),
     )
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{_at(x)},{_at(y)}" for x, y in points)
+
+
+def _mark(shape: str, *values: float | int | str) -> Markup:
+    """A shape with its numbers and words filled in; words are escaped."""
+    return Markup(shape).format(*(_at(value) if isinstance(value, float) else value for value in values))
 
 
 def _at(value: float) -> str:
