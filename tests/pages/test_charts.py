@@ -44,7 +44,7 @@ def test_what_is_claimed_is_drawn_last_and_names_do_not_touch():
     svg = line_chart(lines, title="t", x_title="x")
     assert svg.rindex("<polyline") == svg.index('<polyline class="treated')
     heights = [
-        float(y) for y in re.findall(rf'<text class="(?:treated|control)" x="{WIDTH - RIGHT + 8}" y="([\d.]+)"', svg)
+        float(y) for y in re.findall(rf'<text class="(?:treated|control)" x="{WIDTH - RIGHT + 8:g}" y="([\d.]+)"', svg)
     ]
     assert len(heights) == 2
     assert abs(heights[0] - heights[1]) >= 14

@@ -7,7 +7,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from hooke.pages.numerals import number
+from hooke.pages.numerals import harmless, number
 
 WIDTH, HEIGHT = 460.0, 250.0
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 92.0, 14.0, 40.0
@@ -197,12 +197,14 @@ def histogram(counts: Sequence[int], edges: Sequence[str], *, title: str, x_titl
         for place, word in enumerate(edges)
         if word
     )
-    frame = _mark('<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/><text class="quiet end" x="{3}" y="{4}">{5}</text>'
-        '<text class="quiet end" x="{3}" y="{6}">0</text><text class="quiet middle" x="{7}" y="{8}">{9}</text>', 
-        left, width - right, height - bottom, left - 7, top + 4, number(most), height - bottom + 4,
-        (left + width - right) / 2, height - 5, x_title,
-    )  # fmt: skip
-    return _svg(width, height, title, [frame, bars, words])
+    floor_at, middle = height - bottom, (left + width - right) / 2
+    frame = [
+        _mark('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>', left, width - right, floor_at, floor_at),
+        _mark('<text class="quiet end" x="{}" y="{}">{}</text>', left - 7, top + 4, number(most)),
+        _mark('<text class="quiet end" x="{}" y="{}">0</text>', left - 7, floor_at + 4),
+        _mark('<text class="quiet middle" x="{}" y="{}">{}</text>', middle, height - 5, x_title),
+    ]
+    return _svg(width, height, title, [*frame, bars, words])
 
 
 def _tall(count: int, most: int, height: float) -> float:
@@ -226,7 +228,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 def _mark(shape: str, *values: float | int | str) -> Markup:
     """A shape with its numbers and words filled in; words are escaped."""
-    return Markup(shape).format(*(_at(value) if isinstance(value, float) else value for value in values))
+    return Markup(shape).format(*(_at(value) if isinstance(value, float) else harmless(value) for value in values))
 
 
 def _at(value: float) -> str:

@@ -1,8 +1,12 @@
 """Numbers and tokens as people read them, the same on every page."""
 
 import unicodedata
+from typing import TYPE_CHECKING, Any
 
-from hooke.findings import Estimate, Interval
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    import hooke.findings
 
 _PICTURES = {"\n": "↵", "\t": "→", "\x7f": "␡"}
 
@@ -28,12 +32,12 @@ def signed(value: float | int, digits: int = 3) -> str:
     return _minus(f"{round(value, digits) + 0.0:+.{digits}f}")
 
 
-def measured(estimate: Estimate, decimals: int = 3) -> str:
+def measured(estimate: "hooke.findings.Estimate", decimals: int = 3) -> str:
     """A number with its interval: 0.159 [0.152, 0.166]."""
     return f"{_minus(f'{estimate.value:.{decimals}f}')} {interval(estimate.interval, decimals)}"
 
 
-def interval(bounds: Interval, decimals: int = 3) -> str:
+def interval(bounds: tuple[float, float], decimals: int = 3) -> str:
     """An interval: [0.152, 0.166]."""
     return _minus(f"[{bounds[0]:.{decimals}f}, {bounds[1]:.{decimals}f}]")
 
@@ -44,6 +48,11 @@ def visible(text: str) -> str:
     Marks that turn the direction of writing would reorder a whole line of tokens, so they are shown as their numbers.
     """
     return "".join(character if _is_harmless(character) else _picture(character) for character in text)
+
+
+def harmless(value: Any) -> Any:
+    """Text made visible; markup and everything else as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def token_text(text: str) -> str:

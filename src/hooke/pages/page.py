@@ -32,16 +32,18 @@ class Section:
 
 @cache
 def _environment() -> Environment:
-    # Corpus text and model output are everywhere in these pages: all of it is escaped, whatever the template's name.
+    # Corpus text and model output are everywhere in these pages. Whatever a template says, each value is escaped, and
+    # characters that act on their surroundings are replaced by pictures.
     found = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=numerals.harmless,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     found.filters |= {
-        name: getattr(numerals, name) for name in ("number", "percent", "signed", "measured", "visible", "token_text")
+        name: getattr(numerals, name) for name in ("number", "percent", "signed", "measured", "token_text")
     }
     return found
 
