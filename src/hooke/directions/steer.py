@@ -171,15 +171,15 @@ class _Bench:
             selection,
             measurement,
             windows,
-            _next_log_probabilities(selection, selection.final),
-            _next_log_probabilities(measurement, measurement.final).exp(),
+            next_log_probabilities(selection, selection.final),
+            next_log_probabilities(measurement, measurement.final).exp(),
             _losses(windows, windows.final, text),
         )
 
     def promoted(self, step: Tensor) -> tuple[PromotedToken, ...]:
         """The tokens whose mean log-probability rises most on the selection prompts."""
-        final = _steered(self.selection, self.config.selection_strength * step)
-        rises = (_next_log_probabilities(self.selection, final) - self.base_log_probabilities).mean(0)
+        final = steered(self.selection, self.config.selection_strength * step)
+        rises = (next_log_probabilities(self.selection, final) - self.base_log_probabilities).mean(0)
         best = rises.topk(min(self.config.n_promoted, len(rises)))
         return tuple(
             PromotedToken(token=token, text=_token_text(self.model, token), rise=rise)
@@ -197,8 +197,8 @@ class _Bench:
     ) -> Dose:
         """One direction at one strength."""
         added = strength * step
-        found = _next_log_probabilities(self.measurement, _steered(self.measurement, added)).exp()
-        losses = _losses(self.windows, _steered(self.windows, added), self.text)
+        found = next_log_probabilities(self.measurement, steered(self.measurement, added)).exp()
+        losses = _losses(self.windows, steered(self.windows, added), self.text)
         return Dose(
             strength=strength,
             mass=estimate(_mass(found, own), generator=generator),
@@ -217,13 +217,14 @@ class _Bench:
         return str(self.model.generate(self.config.prompt, edits=edits, max_tokens=self.config.max_tokens))
 
 
-def _steered(run: SplitRun, added: Tensor) -> Float[Tensor, "batch pos d_model"]:
+def steered(run: SplitRun, added: Float[Tensor, "*batch width"]) -> Float[Tensor, "_ pos d_model"]:
+    """The last residual stream with a vector added at the site, one for all prompts or one for each."""
     chosen = run.tokens.mask.clone()
     chosen[:, 0] = False
-    return run.final_after(run.value + chosen[..., None] * added.to(run.value))
+    return run.final_after(run.value + chosen[..., None] * added.to(run.value).reshape(-1, 1, added.shape[-1]))
 
 
-def _next_log_probabilities(run: SplitRun, final: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "prompt vocab"]:
+def next_log_probabilities(run: SplitRun, final: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "prompt vocab"]:
     """Log-probabilities of the token after each prompt."""
     rows = torch.arange(len(final), device=final.device)
     with torch.no_grad():
