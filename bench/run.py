@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,31 @@ TRAINERS = {
 Reports = list[dict[str, Any]]
 
 
-def harvest(is_quick: bool) -> Reports:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How much is measured."""
+
+    is_quick: bool
+    """Whether only to show that everything works."""
+    rates: tuple[float, ...]
+    """Learning rates at which the quality of trainers is compared."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of activations to train on for the quality."""
+        return 16384 if self.is_quick else 262144
+
+    @property
+    def rounds(self) -> int:
+        """How often the scripts of a topic run in turns."""
+        return 1 if self.is_quick else 2
+
+
+def harvest(settings: Settings) -> Reports:
     """One residual site behind block 15 of SmolLM2, 8 windows of 256 tokens."""
     environments.ensure("transformer-lens", "nnsight")
     need_materials()
-    size = ["--batch", "2", "--context", "64", "--repetitions", "1"] if is_quick else ["--repetitions", "3"]
+    size = ["--batch", "2", "--context", "64", "--repetitions", "1"] if settings.is_quick else ["--repetitions", "3"]
     arguments = (str(MODEL), str(TOKENS), *size)
     python = environments.environment_python
     jobs = [
@@ -53,58 +74,60 @@ def harvest(is_quick: bool) -> Reports:
         ),
         Job(tool="nnsight", python=python("nnsight"), script=PEERS / "harvest_nnsight.py", arguments=arguments),
     ]
-    return run_in_turns(jobs, _rounds(is_quick))
+    return run_in_turns(jobs, settings.rounds)
 
 
-def training(is_quick: bool) -> Reports:
+def training(settings: Settings) -> Reports:
     """Steps on noise at two widths, then quality after the same real tokens."""
     environments.ensure("sparsify", "sae-lens", "dictionary-learning")
-    n_rows = _n_rows(is_quick)
+    n_rows = settings.n_rows
     need_materials(n_rows)
     speeds = [("4608", "10", "2"), ("16384", "6", "2")]
-    if is_quick:
+    if settings.is_quick:
         speeds = [("1024", "3", "1")]
     reports: Reports = []
     for features, steps, warm_up in speeds:
         arguments = (str(NOISE), "--features", features, "--steps", steps, "--warm-up", warm_up)
-        if is_quick:
+        if settings.is_quick:
             arguments = (*arguments, "--batch", "512")
         jobs = [
             Job(tool=name, python=python, script=script, arguments=arguments)
             for name, (python, script) in TRAINERS.items()
         ]
-        reports += run_in_turns(jobs, _rounds(is_quick))
-    return reports + run_in_turns(_quality_jobs(is_quick, n_rows), 1)
+        reports += run_in_turns(jobs, settings.rounds)
+    return reports + run_in_turns(_quality_jobs(settings), 1)
 
 
-def _quality_jobs(is_quick: bool, n_rows: int) -> list[Job]:
+def _quality_jobs(settings: Settings) -> list[Job]:
     data = BENCH / ".data"
-    files = [str(data / f"train-{n_rows}.npy"), "--held-out", str(data / f"held-out-{n_rows}.npy")]
-    size = ["--features", "1024", "--batch", "512", "--steps", "6"] if is_quick else ["--steps", "64"]
+    files = [str(data / f"train-{settings.n_rows}.npy"), "--held-out", str(data / f"held-out-{settings.n_rows}.npy")]
+    size = ["--features", "1024", "--batch", "512", "--steps", "6"] if settings.is_quick else ["--steps", "64"]
     arguments = (*files, *size)
     jobs = [
-        Job(tool=name, python=python, script=script, arguments=arguments) for name, (python, script) in TRAINERS.items()
+        Job(tool=name, python=python, script=script, arguments=(*arguments, "--lr", str(rate)))
+        for rate in settings.rates
+        for name, (python, script) in TRAINERS.items()
     ]
     # sparsify's own optimizer differs from Adam and may learn faster: it is given its chance.
     python, script = TRAINERS["sparsify"]
     return [*jobs, Job(tool="sparsify", python=python, script=script, arguments=(*arguments, "--optimizer", "signum"))]
 
 
-def index(is_quick: bool) -> Reports:
+def index(settings: Settings) -> Reports:
     """Index speed against harvest, and memory at two lengths of corpus."""
     need_materials()
-    arguments = ("--quick",) if is_quick else ()
+    arguments = ("--quick",) if settings.is_quick else ()
     return run_in_turns([Job(tool="hooke", python=HERE, script=BENCH / "index.py", arguments=arguments)], 1)
 
 
-def imports(is_quick: bool) -> Reports:
+def imports(settings: Settings) -> Reports:
     """Import times and install sizes of every environment."""
     environments.ensure(*environments.peers(), "hooke")
-    arguments = ("--repetitions", "1" if is_quick else "3")
+    arguments = ("--repetitions", "1" if settings.is_quick else "3")
     return run_in_turns([Job(tool="all", python=HERE, script=BENCH / "imports.py", arguments=arguments)], 1)
 
 
-TOPICS: dict[str, Callable[[bool], Reports]] = {
+TOPICS: dict[str, Callable[[Settings], Reports]] = {
     "harvest": harvest,
     "training": training,
     "index": index,
@@ -120,26 +143,18 @@ def need_materials(n_rows: int = 0) -> None:
         subprocess.run([sys.executable, str(BENCH / "materials.py"), "--rows", str(n_rows)], check=True)
 
 
-def measure(topic: str, is_quick: bool) -> dict[str, Any]:
+def measure(topic: str, settings: Settings) -> dict[str, Any]:
     """Everything that the topic's scripts report, between two looks at the machine."""
     before, started = machine_facts(), time.monotonic()
-    reports = TOPICS[topic](is_quick)
+    reports = TOPICS[topic](settings)
     taken = time.monotonic() - started
     return {
         "before": before,
         "after": machine_facts(),
         "seconds": taken,
-        "rounds": _rounds(is_quick),
+        "rounds": settings.rounds,
         "reports": reports,
     }
-
-
-def _n_rows(is_quick: bool) -> int:
-    return 16384 if is_quick else 262144
-
-
-def _rounds(is_quick: bool) -> int:
-    return 1 if is_quick else 2
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -150,13 +165,15 @@ def main(words: Sequence[str] | None = None) -> int:
         "--quick", action="store_true", help="tiny settings: shows that everything works, keeps nothing"
     )
     parser.add_argument("--render", action="store_true", help="write the tables anew from the saved results")
+    parser.add_argument("--rates", type=float, nargs="+", default=[1e-3], help="learning rates for the quality")
     asked = parser.parse_args(words)
+    settings = Settings(is_quick=asked.quick, rates=tuple(asked.rates))
     has_failed = False
     for topic in TOPICS if asked.topic == "all" else [asked.topic]:
         if asked.render:
             result = json.loads((RESULTS / f"{topic}.json").read_text())
         else:
-            result = measure(topic, asked.quick)
+            result = measure(topic, settings)
             say(f"{topic}: {result['seconds']:.0f} s")
         text = tables.render(topic, result)
         print(f"{text}\n", flush=True)

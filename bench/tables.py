@@ -106,7 +106,12 @@ def _speed_table(reports: Reports, width: int) -> str:
     asked = here[0]
     title = f"Training step on noise, 576 → {width:,} features, k = {asked['k']}, batch {asked['batch']:,}"
     heads = ["tool", "version", "way", "tokens/s", "÷ fastest peer", "of dense roof", "peak MB"]
-    return f"**{title}**\n\n{_table(heads, lines, 'lllrrrr')}"
+    parts = [f"**{title}**", _table(heads, lines, "lllrrrr")]
+    (least,) = medians(here, [], ["step_over_encoder_and_largest"])
+    if "step_over_encoder_and_largest" in least:
+        ratio = least["step_over_encoder_and_largest"]
+        parts.append(f"A step of hooke takes {ratio:.2f} times its encoder's product and its choice of the k largest.")
+    return "\n\n".join(parts)
 
 
 def _quality_table(reports: Reports) -> str:
