@@ -1,7 +1,6 @@
-"""Answers as JSON, and text that a terminal can show safely."""
+"""Answers as JSON."""
 
 import json
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hooke.cli.answer import plain_data, printable
+from hooke.cli.answer import plain_data
 from hooke.sites import FeatureName, Site
 
 
@@ -54,19 +53,3 @@ json_values = st.recursive(
 def test_what_is_plain_already_stays_as_it_is(value: object):
     assert plain_data(value) == value
     json.dumps(plain_data(value), allow_nan=False)
-
-
-def test_controls_become_pictures():
-    assert printable("a\nb\tc") == "a↵b→c"
-    assert printable("\x1b[2J\x07\x00\x7f\x9b") == "␛[2J␇␀␡‹009b›"
-    assert printable("a\u202eb") == "a‹202e›b"
-
-
-@given(st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"])))
-def test_ordinary_text_is_shown_as_it_is(text: str):
-    assert printable(text) == text
-
-
-@given(st.text())
-def test_nothing_is_left_that_a_terminal_obeys(text: str):
-    assert not {unicodedata.category(character) for character in printable(text).replace("\u200d", "")} & {"Cc", "Cf"}

@@ -35,7 +35,9 @@ def test_the_card_shows_what_is_known(hooke: Hooke, strongest: int, tmp_path: Pa
     for part in ("balanced accuracy", "density", "promotes", "suppresses", "examples", "strongest"):
         assert part in done.out
     assert "[[" in done.out
-    assert (tmp_path / "card.html").read_text().count("background-color") > 0
+    page = (tmp_path / "card.html").read_text()
+    assert f"resid_post.1/{strongest}@tiny" in page
+    assert 'class="h4' in page, "the heat maps of the examples"
 
 
 def test_each_feature_has_a_card_dead_ones_too(hooke: Hooke):

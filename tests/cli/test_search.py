@@ -28,7 +28,9 @@ def test_by_a_text_that_fires_them(hooke: Hooke, tmp_path: Path):
     assert 0 < len(data["features"]) <= 4
     done = hooke(f"search --text bridge-over-the-river --model MODEL --html {tmp_path / 'page.html'}")
     assert "[" in done.out, "the heat map without colour"
-    assert "background-color" in (tmp_path / "page.html").read_text()
+    page = (tmp_path / "page.html").read_text()
+    assert data["features"][0]["name"] in page
+    assert 'class="h4' in page, "the heat map"
 
 
 def test_by_a_token_that_they_promote(hooke: Hooke):

@@ -1,4 +1,4 @@
-"""Tables, numbers, and tokens as heat maps."""
+"""Tables, and tokens as heat maps."""
 
 import io
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.theme import Theme
 
-from hooke.cli.terminal import ON_DARK, ON_LIGHT, Heat, bars, is_light_ground, number, percent, size, table, terminal
+from hooke.cli.terminal import ON_DARK, ON_LIGHT, Heat, bars, is_light_ground, size, table, terminal
 
 
 def shown(part: object, *, color_system: str | None = None, no_color: bool = False) -> str:
@@ -76,20 +76,6 @@ def test_a_table_shows_its_cells_literally():
 
 def test_a_table_without_names_has_no_head():
     assert shown(table(("", ""), [("a", Text("b"))])).split() == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("value", "said"), [(None, "–"), (float("nan"), "–"), (12.0, "12"), (1234567.8, "1,234,568"), (0.12345, "0.123")]
-)
-def test_numbers(value: float | None, said: str):
-    assert number(value) == said
-
-
-@pytest.mark.parametrize(
-    ("share", "said"), [(0, "0 %"), (0.5, "50.0 %"), (0.0123, "1.2 %"), (0.00012, "0.012 %"), (1, "100.0 %")]
-)
-def test_shares(share: float, said: str):
-    assert percent(share) == said
 
 
 def test_sizes():

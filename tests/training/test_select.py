@@ -64,3 +64,4 @@ def test_jumprelu_takes_what_is_above_and_what_is_near_below():
 def test_the_buffer_is_bounded_for_wide_dictionaries():
     assert new_buffer(TrainConfig(n_features=64, n_tokens=1, batch=100)).shape == (100, 64)
     assert new_buffer(TrainConfig(n_features=2**20, n_tokens=1, batch=4096)).shape[0] == 16
+    assert new_buffer(TrainConfig(n_features=4608, n_tokens=1, batch=4096)).shape[0] == 2048

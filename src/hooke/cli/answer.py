@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,19 +39,3 @@ def plain_data(value: Any) -> Any:
     # numpy's and torch's scalars, without importing either
     item = getattr(value, "item", None)
     return value if item is None else plain_data(item())
-
-
-def printable(text: str) -> str:
-    """The text with nothing in it that a terminal would obey: control characters become pictures, ␛ for escape."""
-    return "".join(character if _is_harmless(character) else _picture(character) for character in text)
-
-
-def _is_harmless(character: str) -> bool:
-    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or character == "\u200d"
-
-
-def _picture(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return {"\n": "↵", "\t": "→"}.get(character, chr(0x2400 + code))
-    return "␡" if code == 0x7F else f"‹{code:04x}›"

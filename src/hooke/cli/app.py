@@ -13,10 +13,10 @@ from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnusedC
 from rich.console import Console
 
 import hooke
-from hooke.cli.answer import Answer, plain_data, printable
+from hooke.cli.answer import Answer, plain_data
 from hooke.cli.bars import sink_for
-from hooke.cli.terminal import terminal
 from hooke.errors import BadRequest, HookeError, did_you_mean
+from hooke.pages.numerals import visible
 from hooke.progress import showing
 
 # Verb, where it lives, what it does. A test holds the sentence equal to the first line of the function's docstring.
@@ -136,6 +136,8 @@ def _show(answer: Answer, is_json: bool) -> None:
     if is_json:
         sys.stdout.write(json.dumps(plain_data(answer.data), ensure_ascii=False, allow_nan=False) + "\n")
     else:
+        from hooke.cli.terminal import terminal
+
         console = terminal()
         for part in answer.shown:
             console.print(part)
@@ -179,4 +181,4 @@ def _one_line(error: Exception) -> str:
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"hooke: {printable(' '.join(message.split()))}\n")
+    sys.stderr.write(f"hooke: {visible(' '.join(message.split()))}\n")

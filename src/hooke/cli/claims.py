@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from rich.console import RenderableType
 
-from hooke.cli.terminal import note, number, table
+from hooke.cli.terminal import note, table
 from hooke.findings import Finding, Interval
+from hooke.pages.numerals import number
 
 
 def claims(findings: Sequence[Finding], *, prefix: str = "") -> tuple[RenderableType, ...]:

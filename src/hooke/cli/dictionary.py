@@ -6,8 +6,9 @@ from typing import Any
 from hooke.cli.answer import Answer
 from hooke.cli.claims import claims
 from hooke.cli.options import Everywhere, ModelOptions, TextOptions
-from hooke.cli.terminal import bars, note, number, percent, table, title
+from hooke.cli.terminal import bars, note, table, title
 from hooke.errors import HookeError
+from hooke.pages.numerals import number, percent
 
 
 def list_dictionaries(*, everywhere: Everywhere = Everywhere()) -> Answer:

@@ -9,11 +9,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hooke.cli.answer import Answer, printable
+from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
-from hooke.cli.terminal import Heat, bars, note, number, percent, table, title
+from hooke.cli.terminal import Heat, bars, note, table, title
 from hooke.errors import BadArtefact, UnknownName
 from hooke.lab import Lab
+from hooke.pages.numerals import number, percent, visible
 from hooke.sites import FeatureName, parse_feature
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def show_card(card: "hooke.features.card.Card", n_examples: int) -> tuple[Render
     said = f"“{label.text}”" if label else "no label"
     shown: list[RenderableType] = [
         title(card.name, f"of {card.model}, index {card.index}"),
-        Text(printable(said), style="bold"),
+        Text(visible(said), style="bold"),
     ]
     if label:
         score = f"balanced accuracy {number(label.score)} (0.5 is chance), F1 {number(label.f1)}, n = {number(label.n)}"

@@ -7,7 +7,8 @@ from cyclopts import Parameter
 
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions, ModelRef, TextOptions
-from hooke.cli.terminal import number, size, table, title
+from hooke.cli.terminal import size, table, title
+from hooke.pages.numerals import number
 
 
 def harvest(

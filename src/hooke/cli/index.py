@@ -2,7 +2,8 @@
 
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions, TextOptions
-from hooke.cli.terminal import note, number, table, title
+from hooke.cli.terminal import note, table, title
+from hooke.pages.numerals import number
 
 
 def index(

@@ -10,10 +10,11 @@ from cyclopts import Parameter
 from rich.console import RenderableType
 from rich.text import Text
 
-from hooke.cli.answer import Answer, printable
+from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions, ModelRef
-from hooke.cli.terminal import note, number, table, title
+from hooke.cli.terminal import note, table, title
 from hooke.errors import BadRequest, HookeError
+from hooke.pages.numerals import number, visible
 from hooke.sites import KINDS, Site
 
 if TYPE_CHECKING:
@@ -286,9 +287,9 @@ def _converse(conversation: Conversation) -> None:
                     print(_harmless(piece), end="", flush=True)
                 print()
         except HookeError as error:
-            print(f"hooke: {printable(str(error))}", file=sys.stderr)
+            print(f"hooke: {visible(str(error))}", file=sys.stderr)
 
 
 def _harmless(text: str) -> str:
     """The model's words with line breaks kept and everything else that a terminal would obey made visible."""
-    return "\n".join(printable(line) for line in text.split("\n"))
+    return "\n".join(visible(line) for line in text.split("\n"))

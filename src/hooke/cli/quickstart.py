@@ -10,12 +10,13 @@ from hooke.cli.answer import Answer
 from hooke.cli.claims import claims
 from hooke.cli.feature import fetch_text, show_card
 from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
-from hooke.cli.search import by_text
+from hooke.cli.search import by_text, labels_of
 from hooke.cli.steer import respond, show_response
-from hooke.cli.terminal import note, number, percent, table, title
+from hooke.cli.terminal import note, table, title
 from hooke.dictionaries.load import DEFAULT_STARTER
 from hooke.errors import BadRequest
 from hooke.lab import Lab
+from hooke.pages.numerals import number, percent
 
 if TYPE_CHECKING:
     import hooke.features.query
@@ -173,18 +174,12 @@ def write_tour(found: dict[str, Any], index: "Index", path: Path) -> None:
     from hooke.pages.views import dictionary_view, feature_view, hits_view, reading_view, response_view
 
     measured, reading = found["measured"], found["reading"]
-    labels = {
-        firing.feature: label.text
-        for firings in reading.firings
-        for firing in firings
-        if (label := index.label(firing.feature)) is not None
-    }
     facts = {"features": number(measured.n_features), "site": measured.sites[0], "model": measured.model}
     sections = [
         Section(name="dictionary", title="The dictionary", body=dictionary_view(facts, measured)),
         Section(name="search", title=f"Search: {WORDS}", body=hits_view(found["hits"])),
         Section(name="feature", title="A feature", body=feature_view(found["card"])),
-        Section(name="reading", title="A sentence as features", body=reading_view(reading, labels)),
+        Section(name="reading", title="A sentence as features", body=reading_view(reading, labels_of(index, reading))),
     ]
     for response, label in zip(found["steered"], found["steered_labels"], strict=True):
         name = "steering-" + re.sub(r"\D+", "-", response.name.split("@")[0]).strip("-")

@@ -6,9 +6,10 @@ from rich.console import RenderableType
 
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
-from hooke.cli.search import by_text
-from hooke.cli.terminal import note, number, table, title
+from hooke.cli.search import by_text, write_reading
+from hooke.cli.terminal import note, table, title
 from hooke.errors import BadRequest
+from hooke.pages.numerals import number
 
 if TYPE_CHECKING:
     import hooke.features.query
@@ -43,8 +44,9 @@ def read(
         raise BadRequest(f"{n} features and {per_token} for each token cannot be shown.", "", "Give larger numbers.")
     index = where.open(everywhere.lab)
     reading = index.active_on(where.load_model(index, loading, everywhere.lab), text, n=n)
+    write_reading(index, reading, where, per_token=per_token)
     shown = (*by_text(index, reading), *_by_token(index, reading, per_token))
-    return Answer(data={"index": index.manifest.name, "reading": reading}, shown=shown, html=where.html)
+    return Answer(data={"index": index.manifest.name, "reading": reading}, shown=shown)
 
 
 def _by_token(

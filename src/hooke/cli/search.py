@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
 from rich.console import RenderableType
 
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
-from hooke.cli.terminal import Heat, note, number, percent, table, title
+from hooke.cli.terminal import Heat, note, table, title
 from hooke.errors import BadRequest
+from hooke.pages.numerals import number, percent
 
 if TYPE_CHECKING:
     import hooke.features.query
@@ -43,15 +45,44 @@ def search(
     index = where.open(everywhere.lab)
     if text is not None:
         reading = index.active_on(where.load_model(index, loading, everywhere.lab), text, n=n)
-        return Answer(
-            data={"index": index.manifest.name, "text": text, "features": reading.features},
-            shown=by_text(index, reading),
-            html=where.html,
-        )
+        write_reading(index, reading, where, per_token=0)
+        data = {"index": index.manifest.name, "text": text, "features": reading.features}
+        return Answer(data=data, shown=by_text(index, reading))
     hits = index.promoting(promotes, n) if promotes is not None else index.search(" ".join(words), n)
     question = f"that promote '{promotes}'" if promotes is not None else " ".join(words)
     data = {"index": index.manifest.name, "words": list(words), "promotes": promotes, "features": hits}
-    return Answer(data=data, shown=_by_words(index, question, hits, has_effect=promotes is not None), html=where.html)
+    where.write(index, f"Features: {question}", lambda: _page(hits))
+    return Answer(data=data, shown=_by_words(index, question, hits, has_effect=promotes is not None))
+
+
+def _page(hits: list["hooke.features.query.Hit"]) -> dict[str, Markup]:
+    from hooke.pages.views import hits_view
+
+    return {f"{len(hits)} features": hits_view(hits)}
+
+
+def write_reading(
+    index: "hooke.features.query.Index",
+    reading: "hooke.features.reading.Reading",
+    where: IndexOptions,
+    *,
+    per_token: int,
+) -> None:
+    """Write a text as features as an HTML page, where one was asked for."""
+
+    def parts() -> dict[str, Markup]:
+        from hooke.pages.views import reading_view
+
+        return {"Features that fire on it": reading_view(reading, labels_of(index, reading), per_token=per_token)}
+
+    where.write(index, "A text as features", parts)
+
+
+def labels_of(index: "hooke.features.query.Index", reading: "hooke.features.reading.Reading") -> dict[int, str]:
+    """The best label of each feature that fires on a text, where it has one."""
+    firing = {firing.feature for firings in reading.firings for firing in firings}
+    found = {feature: index.label(feature) for feature in sorted(firing)}
+    return {feature: label.text for feature, label in found.items() if label is not None}
 
 
 def _by_words(

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 from rich.console import RenderableType
 
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
-from hooke.cli.terminal import note, number, table, title
+from hooke.cli.terminal import note, table, title
 from hooke.errors import BadRequest
+from hooke.pages.numerals import number
 from hooke.sites import parse_feature
 
 if TYPE_CHECKING:
@@ -76,7 +78,22 @@ def steer(
     if measured is not None:
         shown += ["", *show_response(measured)]
     data = {"feature": index.address(address.index), "label": label, "prompt": prompt, "said": said}
-    return Answer(data=data | {"dose_response": measured}, shown=tuple(shown), html=where.html)
+    where.write(
+        index, f"Steering {data['feature']}", lambda: _page(prompt, said, [measured] if measured else [], label)
+    )
+    return Answer(data=data | {"dose_response": measured}, shown=tuple(shown))
+
+
+def _page(
+    prompt: str,
+    said: Sequence["hooke.directions.arms.Said"],
+    measured: Sequence["hooke.directions.response.DoseResponse"],
+    label: str,
+) -> dict[str, Markup]:
+    from hooke.pages.views import arms_view, response_view
+
+    parts = {label: arms_view(prompt, said, control="a random direction of the same norm, at the same strength")}
+    return parts | {f"Dose-response of {one.name}": response_view(one, label=label) for one in measured}
 
 
 def _text_of(path: Path) -> str:

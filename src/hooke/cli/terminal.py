@@ -3,14 +3,14 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from math import ceil
 
 from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from hooke.cli.answer import printable
+from hooke.pages.marks import N_LEVELS, level
+from hooke.pages.numerals import visible
 
 # Heat is lightness: from near the ground to far from it, so the strongest stands out most on either ground.
 ON_DARK = Theme(
@@ -29,7 +29,6 @@ ON_LIGHT = Theme(
         "heat.4": "#ffffff on #b4530a underline",
     }
 )
-N_LEVELS = 4
 
 
 def terminal() -> Console:
@@ -55,34 +54,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
         side = "right" if is_number else "left"
         found.add_column(name, justify=side, header_style="dim", overflow="fold", no_wrap=is_number)
     for row in rows:
-        found.add_row(*(cell if isinstance(cell, Text | Heat) else Text(printable(str(cell))) for cell in row))
+        found.add_row(*(cell if isinstance(cell, Text | Heat) else Text(visible(str(cell))) for cell in row))
     return found
 
 
 def title(text: str, about: str = "") -> Text:
     """A bold heading, with something said quietly behind it."""
-    return Text.assemble((printable(text), "bold"), (f"  {printable(about)}" if about else "", "dim"))
+    return Text.assemble((visible(text), "bold"), (f"  {visible(about)}" if about else "", "dim"))
 
 
 def note(text: str) -> Text:
     """A quiet line."""
-    return Text(printable(text), style="dim")
-
-
-def number(value: float | int | None, digits: int = 3) -> str:
-    """A number to a few significant digits; a dash where there is none."""
-    if value is None or value != value:
-        return "–"
-    if value == int(value) and abs(value) < 10**15:
-        return f"{int(value):,}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
-
-
-def percent(share: float | int) -> str:
-    """A share in percent, with digits enough to tell rare from never."""
-    if share == 0:
-        return "0 %"
-    return f"{share:.1%}".replace("%", " %") if share >= 0.001 else f"{share * 100:.2g} %"
+    return Text(visible(text), style="dim")
 
 
 def size(n_bytes: float | int) -> str:
@@ -102,7 +85,7 @@ class Heat:
         assert len(tokens) == len(values)
         self._tokens, self._peak = tokens, peak
         highest = max([0.0, *values]) if top is None else top
-        self.levels = [_level(value, highest) for value in values]
+        self.levels = [level(value, highest) for value in values]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         has_colour = console.color_system is not None and not console.no_color
@@ -111,9 +94,9 @@ class Heat:
     def coloured(self) -> Text:
         """The tokens in the styles of the console's theme, the peak in bold."""
         text = Text()
-        for place, (token, level) in enumerate(zip(self._tokens, self.levels, strict=True)):
+        for place, (token, step) in enumerate(zip(self._tokens, self.levels, strict=True)):
             start = len(text)
-            text.append(printable(token), style=f"heat.{level}" if level else None)
+            text.append(visible(token), style=f"heat.{step}" if step else None)
             if place == self._peak:
                 text.stylize("bold", start)
         return text
@@ -121,16 +104,12 @@ class Heat:
     def plain(self) -> Text:
         """The tokens with brackets for heat."""
         text = Text()
-        for place, (token, level) in enumerate(zip(self._tokens, self.levels, strict=True)):
-            shown = printable(token)
+        for place, (token, step) in enumerate(zip(self._tokens, self.levels, strict=True)):
+            shown = visible(token)
             spaces = shown[: len(shown) - len(shown.lstrip(" "))]
-            n_brackets = (level > 1 or (place == self._peak and level > 0)) + (level == N_LEVELS)
+            n_brackets = (step > 1 or (place == self._peak and step > 0)) + (step == N_LEVELS)
             text.append(spaces + "[" * n_brackets + shown.removeprefix(spaces) + "]" * n_brackets)
         return text
-
-
-def _level(value: float, top: float) -> int:
-    return 0 if value <= 0 or top <= 0 else min(N_LEVELS, ceil(N_LEVELS * value / top))
 
 
 def bars(counts: Sequence[float | int]) -> str:

@@ -13,9 +13,10 @@ from torch import Generator, Tensor
 from hooke.cli.answer import Answer
 from hooke.cli.bars import Bars, Lines, sink_for
 from hooke.cli.options import Everywhere, ModelOptions, TextOptions
-from hooke.cli.terminal import note, number, percent, table, title
+from hooke.cli.terminal import note, table, title
 from hooke.errors import BadRequest
 from hooke.lab import Lab
+from hooke.pages.numerals import number, percent
 from hooke.progress import showing
 from hooke.training import TrainConfig, working_folder
 from hooke.training.train import LOG

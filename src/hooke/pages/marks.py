@@ -13,7 +13,7 @@ N_LEVELS = 4
 
 def level(value: float | int, top: float | int) -> int:
     """The step of heat of a value: 0 for nothing, 1 to `N_LEVELS` for each quarter of the top."""
-    return 0 if value <= 0 or top <= 0 else min(N_LEVELS, ceil(N_LEVELS * value / top))
+    return 0 if value <= 0 or top <= 0 else min(N_LEVELS, max(1, ceil(N_LEVELS * value / top)))
 
 
 def heat(

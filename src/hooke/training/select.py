@@ -1,5 +1,6 @@
 """Which (token, feature) pairs of a batch are active: the only dense work of a sparse step."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from hooke.dictionaries.sparse import largest
 from hooke.training.config import TrainConfig
 from hooke.training.weights import Weights
 
-# Pre-activations are made this many numbers at a time, in one buffer: fresh pages cost more than the arithmetic.
+# Pre-activations are made about this many at a time, in one buffer: fresh pages would cost more than the arithmetic.
 _CHUNK_ELEMENTS = 2**24
 
 # Candidates for the batch's largest activations are those above this share of the previous batch's threshold.
@@ -33,8 +34,9 @@ class Active:
 
 
 def new_buffer(config: TrainConfig) -> Float[Tensor, "token feature"]:
-    """Room for the pre-activations of one chunk."""
-    return torch.empty(min(config.batch, max(1, _CHUNK_ELEMENTS // config.n_features)), config.n_features)
+    """Room for the pre-activations of one chunk; chunks of a batch are of equal size."""
+    n_chunks = math.ceil(config.batch * config.n_features / _CHUNK_ELEMENTS)
+    return torch.empty(math.ceil(config.batch / n_chunks), config.n_features)
 
 
 def select(

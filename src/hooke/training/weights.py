@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hooke.dictionaries.dictionary import ACTIVATION, Dictionary, DictionaryConfig
-from hooke.training.config import Centre, TrainConfig
+from hooke.training.config import TrainConfig
 
 _MEDIAN_STEPS = 50
 
