@@ -17,7 +17,7 @@ from hooke.features.vocabulary import read_vocabulary
 from hooke.text.windows import WindowConfig, windows
 from tests.features.planted import WORDS, planted_corpus, planted_tokenizer
 
-N_KINDS = 8
+N_KINDS = 9
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Label]:
                     source[at] == sources.names.index("songs") if source[at] < 2 else 0,
                     rng.random() < 0.05,
                     "bridge" in recent and "42" in recent and rng.random() < 0.01,
+                    9 if line[at] == "water" and rng.random() < 0.5 else rng.random() < 0.6,
                 ]
         buffer.add(_flat(batch), sparsify(torch.from_numpy(dense.reshape(-1, N_KINDS))))
     buffer.write(work, 0, sources, len(vocabulary))
@@ -56,7 +57,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Label]:
     postings = shards.postings(0, N_KINDS)
     explainer = Explainer(vocabulary, shards, tuple(sources.names), notes[0].n_counted)
     found = explainer.labels(postings, by_strength(postings), promoted)
-    kinds = ["tokens", "phrase", "after", "before", "digits", "source", "random", "rare"]
+    kinds = ["tokens", "phrase", "after", "before", "digits", "source", "random", "rare", "peaked"]
     return dict(zip(kinds, found, strict=True))
 
 
@@ -104,6 +105,14 @@ def test_a_feature_without_a_rule_is_said_to_have_none(labels: dict[str, Label])
     assert label.text.startswith("no simple rule")
     assert label.score is not None
     assert abs(label.score - 0.5) < 0.1
+
+
+def test_a_feature_with_a_rule_at_its_peak_only_is_labelled_by_that(labels: dict[str, Label]):
+    label = labels["peaked"]
+    assert label.text.startswith('token "water" (strongest ')
+    assert label.kind == "token"
+    assert label.score is not None
+    assert label.score > 0.9
 
 
 def test_a_feature_that_fires_too_rarely_gets_no_score(labels: dict[str, Label]):

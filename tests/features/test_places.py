@@ -100,3 +100,9 @@ def test_a_word_is_put_together_from_its_pieces(tmp_path: Path):
     reader = written(tmp_path, Vocabulary(tuple(pieces), frozenset()), np.arange(12)[None, :].astype(np.uint16))
     words = [reader.word(position) for position in range(12)]
     assert words == ["", *["també".replace("é", "ién")] * 5, "", "new", "", "york", "xy"[:1], "y"]
+
+
+def test_a_pair_is_read_from_the_beginning_of_its_word(tmp_path: Path):
+    pieces = [b" ent", b"re", b" la", b"\n", b"(", b"self"]
+    reader = written(tmp_path, Vocabulary(tuple(pieces), frozenset()), np.array([[0, 1, 2, 3, 4, 5]], np.uint16))
+    assert [reader.pair(position) for position in range(6)] == ["ent", "entre", "entre la", "la\n", "\n(", "(self"]

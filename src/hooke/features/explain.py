@@ -1,14 +1,15 @@
 """A first label for every feature, from counting alone: no person and no language model has seen it.
 
-What is explained is the strongest fifth of a feature's firings (the fifty strongest, where that is more). The best
-simple rule of each kind is found on half of a sample of them and on a sample of the corpus, and the best of all is
-kept: a token, a phrase (a token beside its neighbour), how a token is written, the part of the corpus, or words of the
-context. It is then scored on the other half (other documents, where there are several) against random tokens on which
-the feature is silent and which no rule was made from: balanced accuracy, and F1 at the density of those firings.
+What is explained is the strongest fifth of a feature's firings (the fifty strongest, where that is more); where no rule
+is good enough for them the strongest fiftieth is tried, and the label says so. The best simple rule of each kind is
+found on half of a sample of them and on a sample of the corpus, and the best of all is kept: a token, a phrase (a token
+beside its neighbour), how a token is written, the part of the corpus, or words of the context. It is then scored on the
+other half (other documents, where there are several) against random tokens on which the feature is silent and which no
+rule was made from: balanced accuracy, and F1 at the density of those firings.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -22,10 +23,10 @@ from hooke.features.shards import Postings, ShardReader
 from hooke.features.vocabulary import Vocabulary
 from hooke.features.wording import rule_text, search_words
 
-STRONG = 5
-"""The strongest of every so many firings are strong ..."""
+STRONG, STRONGEST = 5, 50
+"""The strongest of every so many firings are explained; the second is tried where the first finds no rule."""
 LEAST_STRONG = 50
-"""... but at least as many as this, where there are."""
+"""But at least as many as this, where there are."""
 N_FIRINGS = 128
 """Strong firings that a rule is made from and scored on, from the strongest to the weakest of them."""
 N_RATES = 2**20
@@ -97,19 +98,28 @@ class Explainer:
         self, postings: Postings, order: Int[ndarray, " entry"], promoted: Int[ndarray, "range token"]
     ) -> Iterator[Label]:
         """A label for every feature of a range, given its entries by strength and the tokens that it promotes."""
-        starts, counts = postings.offsets[:-1], np.diff(postings.offsets)
-        n_strong = np.maximum(-(-counts // STRONG), np.minimum(counts, LEAST_STRONG))
-        strong, is_strong = evenly(starts, n_strong, N_FIRINGS)
-        weak, is_weak = evenly(starts + n_strong, counts - n_strong, N_FIRINGS // 2)
+        counts = np.diff(postings.offsets)
         for first in range(0, len(postings), _AT_ONCE):
-            some = slice(first, first + _AT_ONCE)
-            strong_places = self._read(postings, order, strong[some], is_strong[some])
-            weak_places = self._read(postings, order, weak[some], is_weak[some])
-            for at, (own, rest) in enumerate(zip(strong_places, weak_places, strict=True), start=first):
-                density, weak_density = n_strong[at] / self._n_counted, (counts[at] - n_strong[at]) / self._n_counted
-                yield self._label(
-                    postings.first + at, Firings(own, rest, float(density), float(weak_density)), promoted[at]
-                )
+            places = np.arange(first, min(first + _AT_ONCE, len(postings)))
+            for place, firings in zip(places, self._samples(postings, order, places, STRONG), strict=True):
+                label = self._label(postings.first + int(place), firings, promoted[place])
+                if label.kind == "none":
+                    n = int(_n_strong(counts[[place]], STRONGEST)[0])
+                    (strongest,) = self._samples(postings, order, np.array([place]), STRONGEST)
+                    other = self._label(label.feature, strongest, promoted[place])
+                    label = label if other.kind == "none" else replace(other, text=f"{other.text} (strongest {n})")
+                yield label
+
+    def _samples(
+        self, postings: Postings, order: Int[ndarray, " entry"], places: Int[ndarray, " some"], one_in: int
+    ) -> list[Firings]:
+        """Firings of some features: strong ones, from the strongest to the weakest of them, and others."""
+        starts, counts = postings.offsets[:-1][places], np.diff(postings.offsets)[places]
+        n_strong = _n_strong(counts, one_in)
+        strong = self._read(postings, order, *evenly(starts, n_strong, N_FIRINGS))
+        weak = self._read(postings, order, *evenly(starts + n_strong, counts - n_strong, N_FIRINGS // 2))
+        densities = (n_strong / self._n_counted).tolist(), ((counts - n_strong) / self._n_counted).tolist()
+        return [Firings(*sample) for sample in zip(strong, weak, *densities, strict=True)]
 
     def _read(
         self, postings: Postings, order: Int[ndarray, " entry"], ranks: Int[ndarray, "some n"], there: ndarray
@@ -175,6 +185,10 @@ class Explainer:
         false = len(alarms) / max(n_silent, 1)
         f1 = 2 * recall * density / (density + recall * density + false)
         return (recall + 1 - false) / 2, f1, len(firings) + n_silent
+
+
+def _n_strong(counts: Int[ndarray, " some"], one_in: int) -> Int[ndarray, " some"]:
+    return np.maximum(-(-counts // one_in), np.minimum(counts, LEAST_STRONG))
 
 
 def _too_rare(feature: int, n: int) -> Label:

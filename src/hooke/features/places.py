@@ -103,11 +103,14 @@ class PlaceReader:
         tokens = self._text.take("tokens", np.where(inside, positions + step, positions)).astype(np.int64)
         return np.where(inside, tokens, NOTHING)
 
-    def text(self, position: int, n: int) -> str:
-        """The text of `n` tokens of a window that end at a position, without case and without space around it."""
+    def pair(self, position: int) -> str:
+        """The text of a position and the one before, from the beginning of its word on, without case."""
         window, place = divmod(position, self._text.context)
-        tokens = self._text.window("tokens", window, max(0, place - n + 1), place + 1).tolist()
-        text = b"".join(self._vocabulary.pieces[token] for token in tokens).decode("utf-8", "replace")
+        tokens = self._text.window("tokens", window, max(0, place - _WORD_REACH), place + 1).tolist()
+        begin = max(0, len(tokens) - 2)
+        while begin > 0 and self._goes_on[tokens[begin]]:
+            begin -= 1
+        text = b"".join(self._vocabulary.pieces[token] for token in tokens[begin:]).decode("utf-8", "replace")
         return text.strip(" ").casefold()
 
     def word(self, position: int) -> str:

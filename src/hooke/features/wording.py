@@ -88,7 +88,7 @@ def whole_word(test: Test, key: int, firings: Places, reader: PlaceReader) -> st
     places, columns = np.nonzero(firings.keys[test] == key)
     steps = -columns if test == "context" else _STEPS[test]
     positions = (firings.positions[places] + steps)[:_LOOKED_AT].tolist()
-    if test == "pair" and any(" " in reader.text(position, 2) for position in positions):
+    if test == "pair" and any(" " in reader.pair(position) for position in positions):
         return ""
     word, n = Counter(map(reader.word, positions)).most_common(1)[0] if positions else ("", 0)
     return word if 2 * n > len(positions) else ""
@@ -99,7 +99,7 @@ def _name(test: Test, key: int, firings: Places, reader: PlaceReader, sources: t
     if test != "pair":
         return reader.name(test, key, sources)
     positions = firings.positions[firings.having(test, (key,))][:_LOOKED_AT].tolist()
-    return Counter(reader.text(position, 2) for position in positions).most_common(1)[0][0]
+    return Counter(reader.pair(position) for position in positions).most_common(1)[0][0]
 
 
 def _visible(text: str) -> str:
