@@ -1,4 +1,4 @@
-"""Features of one dictionary: the listing with its filters, and the panels of a feature's page, each its own request."""
+"""Features of one dictionary: the listing with its filters, and the panels of a page, each its own request."""
 
 from typing import Annotated, Literal
 

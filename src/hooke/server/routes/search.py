@@ -1,4 +1,4 @@
-"""Features by words, by meaning, by a text that fires them, by a token that they move, by the text of their examples."""
+"""Features by words, meaning, a text that fires them, a token that they move, or the text of their examples."""
 
 from typing import Annotated, Literal
 
