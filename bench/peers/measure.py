@@ -5,7 +5,6 @@ Needs torch and numpy only, because it runs inside each peer's environment.
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -41,8 +40,12 @@ def paired_ratio(taken: Sequence[float], yardstick: Sequence[float]) -> float:
 
 
 def peak_megabytes() -> float:
-    """Largest resident memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    """Largest resident memory of this process so far, in MB.
+
+    getrusage would not do: its peak begins at what the parent had when it started the process.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
 
 
 def matmul_gflops(size: int = 2048, repetitions: int = 5) -> float:
