@@ -26,7 +26,8 @@ def index(
     Parameters
     ----------
     dictionary
-        A dictionary's name (see `hooke dictionary list`) or folder.
+        A dictionary's name (see `hooke dictionary list`) or folder, or neurons.15 for the neurons of layer 15 of a
+        model: nothing has to be trained for them.
     name
         Name of the index in the lab; the dictionary's own unless given.
     model
@@ -37,16 +38,15 @@ def index(
         What is kept beside the cards: examples keeps nothing, capped:N each feature's N strongest tokens, full every
         token's features as well.
     """
-    from hooke.dictionaries import load_dictionary
     from hooke.features.index import build_index
     from hooke.features.query import Index
+    from hooke.models.neurons import open_dictionary
 
     lab = everywhere.lab
-    opened = load_dictionary(dictionary, lab=lab)
-    name = name or opened.name
-    lab.path("features", name)
+    lab.path("features", name or "unnamed")
     corpus, windows = text.open(), text.windows()
-    subject = loading.load(model or opened.config.model, lab)
+    opened, subject = open_dictionary(dictionary, lambda ref: loading.load(ref, lab), model=model, lab=lab)
+    name = name or opened.name
     folder = build_index(subject, opened, corpus, name=name, n_tokens=tokens, windows=windows, lab=lab, posting=posting)
     found = Index.open(folder, lab=lab)
     alive = len(found.ranked("density", len(found)))

@@ -13,16 +13,18 @@ from hooke.errors import BadConfig, ShapeMismatch
 from hooke.sites import Site, parse_site
 
 Kind = Literal["relu", "topk", "batchtopk", "jumprelu", "matryoshka"]
+Given = Literal["neurons"]
 Activation = Literal["relu", "topk", "jumprelu"]
 
 # What each kind does to a pre-activation once it is trained. Kinds that chose over a whole batch while
 # training have one threshold afterwards, so that a token's features do not depend on its neighbours.
-ACTIVATION: dict[Kind, Activation] = {
+ACTIVATION: dict[Kind | Given, Activation] = {
     "relu": "relu",
     "topk": "topk",
     "batchtopk": "jumprelu",
     "jumprelu": "jumprelu",
     "matryoshka": "jumprelu",
+    "neurons": "topk",
 }
 
 # Pre-activations of about 64 MB are made at a time; all of them at once would be gigabytes on a long text.
@@ -42,8 +44,8 @@ class DictionaryConfig:
     """Name that feature addresses carry."""
     model: str
     """Name of the model that it belongs to."""
-    kind: Kind
-    """How it was trained; this also says which activation function it has."""
+    kind: Kind | Given
+    """How it was trained, or that it is the neurons; this also says which activation function it has."""
     reads: tuple[str, ...]
     """Sites whose activations it encodes."""
     writes: tuple[str, ...]
@@ -55,11 +57,13 @@ class DictionaryConfig:
     d_out: int
     """Width of what it writes."""
     k: int | None = None
-    """Active features per token: exact for topk, the training mean for batchtopk and matryoshka."""
+    """Active features per token: exact for topk and neurons, the training mean for batchtopk and matryoshka."""
     groups: tuple[int, ...] = ()
     """Matryoshka only: how many leading features each nested dictionary has, ascending; the last is all of them."""
     folded: tuple[str, ...] = ()
     """What was folded into the weights, e.g. 'input_scale=0.031': activations are in the units before it."""
+    d_stream: int | None = None
+    """Neurons only: width of the residual stream that their outputs are added to."""
 
     def __post_init__(self) -> None:
         for site in (*self.reads, *self.writes):
@@ -115,9 +119,7 @@ class Dictionary(nn.Module):
         threshold: Float[Tensor, " feature"] | None = None,
     ) -> None:
         super().__init__()
-        self.config = config
-        self.reads: tuple[Site, ...] = tuple(parse_site(site) for site in config.reads)
-        self.writes: tuple[Site, ...] = tuple(parse_site(site) for site in config.writes)
+        self.describe(config)
         given = {"W_enc": W_enc, "b_enc": b_enc, "W_dec": W_dec, "b_dec": b_dec}
         given |= {"threshold": threshold} if threshold is not None else {}
         _require_shapes(config, given)
@@ -127,10 +129,26 @@ class Dictionary(nn.Module):
         self.b_dec = nn.Parameter(b_dec, requires_grad=False)
         self.threshold = None if threshold is None else nn.Parameter(threshold, requires_grad=False)
 
+    def describe(self, config: DictionaryConfig) -> None:
+        """Take over what the config says."""
+        self.config = config
+        self.reads: tuple[Site, ...] = tuple(parse_site(site) for site in config.reads)
+        self.writes: tuple[Site, ...] = tuple(parse_site(site) for site in config.writes)
+
     @property
     def name(self) -> str:
         """Name that feature addresses carry."""
         return self.config.name
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.W_enc.device
+
+    @property
+    def output_rows(self) -> Float[Tensor, "feature d_out"]:
+        """What each feature adds to the residual stream per unit of activation, for a dictionary that writes there."""
+        return self.W_dec
 
     @property
     def n_features(self) -> int:
@@ -170,6 +188,13 @@ class Dictionary(nn.Module):
         """What each of these features writes per unit of activation."""
         return self.W_dec[indices]
 
+    def bar(self, x: Float[Tensor, "*batch d_in"], index: int) -> Float[Tensor, "*batch"]:
+        """The pre-activation that the feature has to exceed on each token to be active."""
+        if self.config.activation == "topk":
+            return self.encode(x).values[..., -1]
+        bar = torch.zeros(x.shape[:-1], device=self.device)
+        return bar if self.threshold is None else bar + self.threshold[index]
+
     def _activate(self, pre: Float[Tensor, "token feature"]) -> SparseActs:
         if self.config.activation == "topk":
             assert self.config.k is not None
@@ -179,6 +204,8 @@ class Dictionary(nn.Module):
 
 def weight_shapes(config: DictionaryConfig) -> dict[str, tuple[int, ...]]:
     """The tensors that a dictionary of this config has, with their shapes."""
+    if config.kind == "neurons":
+        return {"outputs": (config.d_in, config.d_stream or 0)}
     shapes: dict[str, tuple[int, ...]] = {
         "W_enc": (config.d_in, config.n_features),
         "b_enc": (config.n_features,),

@@ -7,6 +7,7 @@ import torch
 
 from hooke.dictionaries.dictionary import Dictionary
 from hooke.dictionaries.formats import native
+from hooke.dictionaries.neurons import kept_name, parse_neurons
 from hooke.errors import BadArtefact, UnknownName, did_you_mean
 from hooke.lab import Lab, open_lab
 
@@ -52,8 +53,15 @@ def find_dictionary(ref: str | Path, *, lab: Lab | None = None) -> Path:
         return path
     lab = lab or open_lab()
     starters = sorted(folder.name for folder in STARTERS.iterdir()) if STARTERS.is_dir() else []
-    if ref in lab.names("dictionaries"):
-        return lab.path("dictionaries", ref)
+    name = kept_name(ref, lab.names("dictionaries"))
+    if name in lab.names("dictionaries"):
+        return lab.path("dictionaries", name)
+    if parse_neurons(ref) is not None:
+        raise UnknownName(
+            f"The neurons '{ref}' are no dictionary of the lab {lab.root} yet.",
+            "",
+            f"Run: hooke index {ref.partition('@')[0]} --model {ref.partition('@')[2] or 'MODEL'}",
+        )
     name = DEFAULT_STARTER if ref == "starter" else ref
     if name in starters:
         return STARTERS / name

@@ -78,7 +78,7 @@ def loss_recovered(
         read, counted = inputs.flatten(2).float(), batch.counted.to(run.value.device)
         replacements = {
             "own": dictionary(read),
-            "control": control(read.to(control.W_enc.device)),
+            "control": control(read.to(control.device)),
             "zero": torch.zeros_like(run.value),
             "mean": mean.to(run.value).expand(run.value.shape[:2] + mean.shape),
         }

@@ -247,7 +247,7 @@ class _Tally:
         """One batch of windows."""
         for row in range(len(x)):
             here, target = x[row][counted[row]], y[row][counted[row]].double()
-            acts = self.dictionary.encode(here.to(self.dictionary.W_enc.device))
+            acts = self.dictionary.encode(here.to(self.dictionary.device))
             rebuilt = self.dictionary.decode(acts).cpu().double()
             is_active = acts.values.cpu() > 0
             self.n_active += torch.bincount(acts.indices.cpu()[is_active], minlength=acts.n_features)

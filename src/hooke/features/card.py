@@ -195,21 +195,36 @@ def read_examples(
     check_within(path, windows, manifest.n_windows, "the window")
     check_within(path, positions, manifest.context, "the position")
     check_within(path, groups, len(GROUPS), "the group")
-    offsets = arrays["example_lengths_offsets"][start : stop + 1].tolist()
-    levels = coarse_levels(manifest.top)
     found: dict[int, list[Example]] = {}
-    for number, (window, position, group) in enumerate(
-        zip(windows.tolist(), positions.tolist(), groups.tolist(), strict=True)
-    ):
-        here = slice(offsets[number], offsets[number + 1])
-        places, codes = arrays["activation_place"][here], arrays["activation_code"][here]
-        activations = np.zeros(BEFORE + 1 + AFTER, np.float32)
-        check_within(path, places, len(activations), "the place")
-        activations[places] = levels[codes]
-        found.setdefault(group, []).append(read_example(window, position, activations, manifest, vocabulary, text))
+    for number, group in enumerate(groups.tolist(), start):
+        found.setdefault(group, []).append(read_one_example(path, arrays, number, manifest, vocabulary, text))
     return tuple(
         ExampleGroup(name=GROUPS[group], examples=tuple(examples)) for group, examples in sorted(found.items())
     )
+
+
+def read_one_example(
+    path: Path,
+    arrays: Mapping[str, ndarray],
+    number: int,
+    manifest: Manifest,
+    vocabulary: Vocabulary,
+    text: TokenReader | None,
+) -> Example:
+    """An example by its number in a file of cards.
+
+    Raises:
+        BadArtefact: the file names a place that the index does not have.
+    """
+    here = slice(*arrays["example_lengths_offsets"][number : number + 2].tolist())
+    places, codes = arrays["activation_place"][here], arrays["activation_code"][here]
+    activations = np.zeros(BEFORE + 1 + AFTER, np.float32)
+    check_within(path, places, len(activations), "the place")
+    activations[places] = coarse_levels(manifest.top)[codes]
+    window, position = int(arrays["example_window"][number]), int(arrays["example_position"][number])
+    check_within(path, np.array([window]), manifest.n_windows, "the window")
+    check_within(path, np.array([position]), manifest.context, "the position")
+    return read_example(window, position, activations, manifest, vocabulary, text)
 
 
 def read_example(

@@ -238,7 +238,7 @@ def _write_shards(
     total = ceil(spec.n_tokens / spec.windows.context) * spec.windows.context - first * spec.windows.context
     buffer = ShardBuffer(dictionary.n_features, spec.windows.context, first)
     for batch in track(batches, "index", total=total, unit="tokens", size=lambda batch: len(batch.tokens)):
-        buffer.add(batch, dictionary.encode(batch.sites[dictionary.reads[0]].to(dictionary.W_enc.device)))
+        buffer.add(batch, dictionary.encode(batch.sites[dictionary.reads[0]].to(dictionary.device)))
         if buffer.is_full:
             buffer.write(work, number, sources, d_vocab)
             first += buffer.n_tokens // spec.windows.context
@@ -266,7 +266,7 @@ def _merge(
     effects = _effects(model, dictionary, vocabulary, shards.n_active > 0)
     merge = Merge(
         folder=work.index,
-        W_dec=dictionary.W_dec.detach(),
+        W_dec=dictionary.output_rows.detach(),
         shards=shards,
         effects=effects,
         explainer=Explainer(vocabulary, shards, sources, n_counted),
@@ -285,12 +285,13 @@ def _merge(
 
 
 def _effects(model: Model, dictionary: Dictionary, vocabulary: Vocabulary, alive: ndarray) -> LogitEffects:
-    if dictionary.config.d_out != model.d_model:
+    rows = dictionary.output_rows
+    if rows.shape[-1] != model.d_model:
         return no_effects(dictionary.n_features, model.d_vocab)
     directions = model.unembed_directions()
-    spread = dictionary.W_dec[torch.from_numpy(alive)] if alive.any() else dictionary.W_dec
+    spread = rows[torch.from_numpy(alive)] if alive.any() else rows
     unembedding = prepare(directions, spread, vocabulary)
-    return logit_effects(unembedding, dictionary.W_dec, generator=torch.Generator().manual_seed(0))
+    return logit_effects(unembedding, rows, generator=torch.Generator().manual_seed(0))
 
 
 def _keep_text(work: BuildFolder, aside: Path) -> None:

@@ -6,13 +6,13 @@ tens of thousands of hits.
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, UInt32
 from numpy import ndarray
 
 from hooke.errors import BadRequest
@@ -74,6 +74,56 @@ def write_labels(path: Path, labels: Iterable[Label]) -> None:
             connection.close()
 
 
+@dataclass(frozen=True)
+class FirstLabels:
+    """The best label of every feature as columns; empty and NaN where there is none."""
+
+    kinds: list[str]
+    """What each is about."""
+    makers: list[str]
+    """Who made each."""
+    score: Float[ndarray, " feature"]
+    """Balanced accuracies."""
+    f1: Float[ndarray, " feature"]
+    """F1 scores."""
+    rank: Int[ndarray, " feature"]
+    """Place of each in the order of the texts, -1 where there is none."""
+    row_feature: UInt32[ndarray, " label"]
+    """The feature of each label, in the order of their rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word to search for."""
+
+    word: str
+    """The word, or its beginning."""
+    is_whole: bool
+    """Whether it must be the whole word."""
+
+
+def search_terms(text: str) -> list[Term]:
+    """The words of a query; between quotation marks they are whole words, elsewhere beginnings of words.
+
+    Raises:
+        BadRequest: there is no word in it.
+    """
+    parts = text.split('"')
+    closed = len(parts) % 2 == 1
+    terms = [
+        Term(word, place % 2 == 1 and (closed or place < len(parts) - 1))
+        for place, part in enumerate(parts)
+        for word in re.findall(r"\w+", part)
+    ]
+    if not terms:
+        raise BadRequest(
+            f"'{text}' holds no word to search for.",
+            "",
+            "Give at least one word; for a token such as ' (' ask what promotes it.",
+        )
+    return terms
+
+
 class LabelReader:
     """Reads the labels of an index; any number of processes may."""
 
@@ -109,6 +159,44 @@ class LabelReader:
                 found.setdefault(row[0], []).append(_label(row))
         return {feature: tuple(labels) for feature, labels in found.items()}
 
+    def each(self) -> Iterator[Label]:
+        """Every label in the order of the rows.
+
+        Raises:
+            BadArtefact: the file is damaged.
+        """
+        with self._reading():
+            for row in self._connection.execute(f"SELECT {_COLUMNS} FROM labels ORDER BY id"):
+                yield _label(row)
+
+    def all_first(self, n_features: int) -> FirstLabels:
+        """The best label of every feature.
+
+        Raises:
+            BadArtefact: the file is damaged.
+        """
+        first: list[tuple | None] = [None] * n_features
+        row_feature: list[int] = []
+        with self._reading():
+            for row in self._connection.execute(
+                "SELECT feature, kind, source, score, f1, text FROM labels ORDER BY id"
+            ):
+                if not 0 <= row[0] < n_features:
+                    raise corrupt(self._path, f"it labels the feature {row[0]} of {n_features}")
+                row_feature.append(row[0])
+                first[row[0]] = first[row[0]] or row
+        labelled = sorted((row for row in first if row), key=lambda row: (row[5].casefold(), row[0]))
+        rank = np.full(n_features, -1)
+        rank[[row[0] for row in labelled]] = np.arange(len(labelled))
+        return FirstLabels(
+            kinds=[row[1] if row else "" for row in first],
+            makers=[row[2] if row else "" for row in first],
+            score=np.array([np.nan if row is None or row[3] is None else row[3] for row in first], np.float64),
+            f1=np.array([np.nan if row is None or row[4] is None else row[4] for row in first], np.float64),
+            rank=rank,
+            row_feature=np.array(row_feature, np.uint32),
+        )
+
     def best(self, column: str, n_features: int) -> Float[ndarray, " feature"]:
         """The best `score` or `f1` of each feature's labels, NaN where none has one."""
         assert column in ("score", "f1"), column
@@ -130,24 +218,38 @@ class LabelReader:
             BadRequest: there is no word in the text.
             BadArtefact: the file is damaged.
         """
-        words = re.findall(r"\w+", text)
-        if not words:
-            raise BadRequest(
-                f"'{text}' holds no word to search for.",
-                "",
-                "Give at least one word; for a token such as ' (' ask what promotes it.",
-            )
-        query = " ".join(f'"{word}"*' for word in words)
+        ids, _ = self.matching(text)
+        found = self.rows(ids[:n])
+        return [found[id] for id in ids[:n] if id in found]
+
+    def matching(self, text: str) -> tuple[list[int], bool]:
+        """Rows of all labels with every one of these words, the best match first, and whether there are more.
+
+        Words with more than 20,000 hits are not ranked against each other: those with the best labels come, in order.
+
+        Raises:
+            BadRequest: there is no word in the text.
+            BadArtefact: the file is damaged.
+        """
+        query = " ".join(f'"{term.word}"{"" if term.is_whole else "*"}' for term in search_terms(text))
         with self._reading():
-            sample = "SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ? LIMIT ?)"
-            (n_hits,) = self._connection.execute(sample, (query, _TOO_COMMON + 1)).fetchone()
-            order = "rowid" if n_hits > _TOO_COMMON else "bm25(search, 4.0, 1.0), rowid"
-            hits = f"SELECT rowid AS hit FROM search WHERE search MATCH ? ORDER BY {order} LIMIT ?"
-            ids = [row[0] for row in self._connection.execute(hits, (query, n))]
-            marks = ",".join("?" * len(ids))
-            rows = self._connection.execute(f"SELECT id, {_COLUMNS} FROM labels WHERE id IN ({marks})", ids).fetchall()
-        by_id = {row[0]: _label(row[1:]) for row in rows}
-        return [by_id[id] for id in ids if id in by_id]
+            first = "SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid LIMIT ?"
+            ids = [row[0] for row in self._connection.execute(first, (query, _TOO_COMMON + 1))]
+            if len(ids) > _TOO_COMMON:
+                return ids[:_TOO_COMMON], True
+            ranked = "SELECT rowid FROM search WHERE search MATCH ? ORDER BY bm25(search, 4.0, 1.0), rowid"
+            return [row[0] for row in self._connection.execute(ranked, (query,))], False
+
+    def rows(self, ids: Sequence[int]) -> dict[int, Label]:
+        """The labels in some rows.
+
+        Raises:
+            BadArtefact: the file is damaged.
+        """
+        marks = ",".join("?" * len(ids))
+        with self._reading():
+            rows = self._connection.execute(f"SELECT id, {_COLUMNS} FROM labels WHERE id IN ({marks})", list(ids))
+            return {row[0]: _label(row[1:]) for row in rows}
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

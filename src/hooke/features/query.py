@@ -1,9 +1,9 @@
 """Questions to an index: one feature, features by words, by a token that they promote, by a text that fires them."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from hooke.dictionaries.dictionary import Dictionary
 from hooke.dictionaries.load import DEFAULT_STARTER, STARTERS, load_dictionary
+from hooke.dictionaries.neurons import kept_name
 from hooke.errors import BadArtefact, BadRequest, ShapeMismatch, UnknownName, did_you_mean
 from hooke.features.blocks import open_cards
 from hooke.features.card import (
@@ -24,12 +25,13 @@ from hooke.features.card import (
     read_example,
     read_examples,
     read_histogram,
+    read_one_example,
     read_sources,
     shown,
 )
 from hooke.features.labels import Label, LabelReader
 from hooke.features.neighbours import association
-from hooke.features.reading import Reading, rank, run_text, text_features
+from hooke.features.reading import RawReading, Reading, rank, run_text, text_features
 from hooke.features.store import (
     MANIFEST,
     check_offsets,
@@ -48,6 +50,7 @@ from hooke.sites import FeatureName, parse_site
 from hooke.text.documents import Corpus
 
 _ORDERS = ("density", "max", "score", "f1")
+_BLOCKS_OPEN, _COLUMNS_OPEN = 24, 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,8 +78,10 @@ class Index:
         self.folder, self.lab = folder, lab
         self.manifest = read_manifest(folder)
         self.labels = LabelReader(folder / "labels.sqlite")
-        self._blocks: dict[int, dict[str, ndarray]] = {}
-        self._columns: dict[int, dict[str, ndarray]] = {}
+        self._block = lru_cache(_BLOCKS_OPEN)(self._open_block)
+        self._column = lru_cache(_COLUMNS_OPEN)(self._open_column)
+        self.aids: dict[str, Any] = {}
+        """What was made of the index to answer questions quickly; see `aids.py`."""
 
     @staticmethod
     def open(ref: str | Path, *, lab: Lab | None = None) -> "Index":
@@ -229,6 +234,31 @@ class Index:
         levels = coarse_levels(self.manifest.top)
         return tuple(self._example(int(positions[entry]), positions, levels[codes]) for entry in chosen.tolist())
 
+    def example_windows(self, feature: int) -> list[int]:
+        """The windows of a feature's stored examples, strongest first.
+
+        Raises:
+            UnknownName: there is no such feature.
+        """
+        _, arrays, row = self._row(self._known(feature))
+        start, stop = (int(offset) for offset in arrays["example_counts_offsets"][row : row + 2])
+        return arrays["example_window"][start:stop].tolist()
+
+    def example_at(self, feature: int, place: int) -> Example | None:
+        """A stored example of a feature by the place of its peak in the corpus; None where there is no such one.
+
+        Raises:
+            UnknownName: there is no such feature.
+            BadArtefact: a file of the index is damaged.
+        """
+        path, arrays, row = self._row(self._known(feature))
+        start, stop = (int(offset) for offset in arrays["example_counts_offsets"][row : row + 2])
+        window, position = divmod(place, self.manifest.context)
+        same = (arrays["example_window"][start:stop] == window) & (arrays["example_position"][start:stop] == position)
+        if not same.any():
+            return None
+        return read_one_example(path, arrays, start + int(np.argmax(same)), self.manifest, self.vocabulary, self.text)
+
     def ranked(
         self, by: str = "density", n: int = 20, *, ascending: bool = False, max_density: float = 1.0
     ) -> list[Hit]:
@@ -321,7 +351,7 @@ class Index:
             UnknownName: the dictionary is not in the lab.
             PromptTooLong, BadRequest: the model cannot read the text.
         """
-        raw = run_text(model, dictionary or self.dictionary, text, self.vocabulary)
+        raw = self.raw_reading(model, text, dictionary=dictionary)
         maxima, densities = self._statistics["max"], self._densities
         scores = rank(raw.peaks(len(self)), maxima, densities)
         chosen = [feature for feature in np.argsort(-scores, kind="stable")[:n].tolist() if scores[feature] > 0]
@@ -336,6 +366,14 @@ class Index:
             firings=raw.firings(),
             features=text_features(raw, scores, chosen, labels, names, maxima, densities),
         )
+
+    def raw_reading(self, model: Model, text: str, *, dictionary: Dictionary | None = None) -> RawReading:
+        """The tokens of a text and all that fires on them.
+
+        Raises:
+            ShapeMismatch, UnknownName, PromptTooLong, BadRequest: see `active_on`.
+        """
+        return run_text(model, dictionary or self.dictionary, text, self.vocabulary)
 
     @cached_property
     def dictionary(self) -> Dictionary:
@@ -376,17 +414,51 @@ class Index:
     def _row(self, feature: int) -> tuple[Path, dict[str, ndarray], int]:
         """The file of cards that a feature is in, its arrays, and its row there."""
         block, row = divmod(feature, self.manifest.block)
-        path = self.folder / "cards" / f"{block:05d}.safetensors"
-        if block not in self._blocks:
-            n_rows = min(self.manifest.block, len(self) - block * self.manifest.block)
-            self._blocks[block] = open_cards(path, n_rows, len(self.manifest.sources))
-        return path, self._blocks[block], row
+        return self._cards_path(block), self._block(block), row
+
+    def _cards_path(self, block: int) -> Path:
+        return self.folder / "cards" / f"{block:05d}.safetensors"
+
+    def _open_block(self, block: int) -> dict[str, ndarray]:
+        return open_cards(self._cards_path(block), self._n_rows(block), len(self.manifest.sources))
+
+    def _n_rows(self, block: int) -> int:
+        return min(self.manifest.block, len(self) - block * self.manifest.block)
+
+    def columns(self, *names: str) -> dict[str, ndarray]:
+        """Some arrays of the cards with a row for every feature.
+
+        Raises:
+            BadArtefact: a file of the index is damaged.
+        """
+        parts: dict[str, list[ndarray]] = {name: [] for name in names}
+        for block in range((len(self) - 1) // self.manifest.block + 1):
+            arrays = map_tensors(self._cards_path(block), *names)
+            for name in names:
+                if len(arrays[name]) != self._n_rows(block):
+                    raise corrupt(self._cards_path(block), f"'{name}' has {len(arrays[name])} rows")
+                parts[name].append(arrays[name])
+        return {name: np.concatenate(some) for name, some in parts.items()}
+
+    def cards_files(self) -> Iterator[tuple[int, dict[str, ndarray]]]:
+        """The files of cards with the number of their first feature."""
+        for block in range((len(self) - 1) // self.manifest.block + 1):
+            yield block * self.manifest.block, self._open_block(block)
 
     @cached_property
     def _statistics(self) -> dict[str, ndarray]:
         """Activity and largest activation of every feature."""
-        blocks = [self._row(first)[1] for first in range(0, len(self), self.manifest.block)]
-        return {name: np.concatenate([block[name] for block in blocks]) for name in ("n_active", "max")}
+        return self.columns("n_active", "max")
+
+    @property
+    def maxima(self) -> ndarray:
+        """Largest activation of every feature."""
+        return self._statistics["max"]
+
+    @property
+    def densities(self) -> ndarray:
+        """Share of counted tokens on which each feature is active."""
+        return self._densities
 
     @cached_property
     def _densities(self) -> ndarray:
@@ -408,17 +480,22 @@ class Index:
         """Positions and codes of the tokens that are kept of a feature, in the corpus's order."""
         columns = [*self.manifest.columns, len(self)]
         number = bisect_right(columns, feature) - 1
-        path = self.folder / "cols" / f"{number:05d}.safetensors"
-        if number not in self._columns:
-            arrays = map_tensors(path, "offsets", "positions", "codes")
-            check_offsets(path, arrays["offsets"], columns[number + 1] - columns[number], len(arrays["positions"]))
-            if arrays["codes"].shape != arrays["positions"].shape or arrays["codes"].dtype != np.uint8:
-                raise corrupt(path, "its positions and activations do not go together")
-            self._columns[number] = arrays
-        arrays, place = self._columns[number], feature - columns[number]
+        arrays, place = self._column(number), feature - columns[number]
         here = slice(int(arrays["offsets"][place]), int(arrays["offsets"][place + 1]))
-        check_within(path, arrays["positions"][here], self.manifest.n_tokens, "the token")
+        check_within(self._column_path(number), arrays["positions"][here], self.manifest.n_tokens, "the token")
         return arrays["positions"][here].astype(np.int64), arrays["codes"][here]
+
+    def _column_path(self, number: int) -> Path:
+        return self.folder / "cols" / f"{number:05d}.safetensors"
+
+    def _open_column(self, number: int) -> dict[str, ndarray]:
+        path = self._column_path(number)
+        arrays = map_tensors(path, "offsets", "positions", "codes")
+        columns = [*self.manifest.columns, len(self)]
+        check_offsets(path, arrays["offsets"], columns[number + 1] - columns[number], len(arrays["positions"]))
+        if arrays["codes"].shape != arrays["positions"].shape or arrays["codes"].dtype != np.uint8:
+            raise corrupt(path, "its positions and activations do not go together")
+        return arrays
 
     def _example(self, peak: int, positions: ndarray, values: ndarray) -> Example:
         """An example around one of a feature's tokens, from its postings."""
@@ -446,7 +523,7 @@ def find_index(ref: str | Path, lab: Lab) -> Path:
                 "Give the folder of an index, or build one first.",
             )
         return path
-    text = str(ref)
+    text = kept_name(str(ref), lab.names("features"))
     if text in lab.names("features"):
         return lab.path("features", text)
     starters = {

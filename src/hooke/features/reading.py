@@ -95,6 +95,31 @@ class RawReading:
         return found
 
 
+@dataclass(frozen=True)
+class Totals:
+    """The features that fire on tokens that count, and how much over the whole text."""
+
+    features: Int[ndarray, " feature"]
+    """Their numbers, ascending."""
+    max: Float[ndarray, " feature"]
+    """Largest activation of each."""
+    sum: Float[ndarray, " feature"]
+    """Sum of its activations."""
+    frequency: Int[ndarray, " feature"]
+    """Tokens on which it fires."""
+
+
+def totals(raw: RawReading) -> Totals:
+    """The features of a text with their totals."""
+    values = raw.values[raw.counted]
+    fires = values > 0
+    features, place = np.unique(raw.indices[raw.counted][fires], return_inverse=True)
+    largest = np.zeros(len(features), np.float32)
+    np.maximum.at(largest, place, values[fires])
+    summed = np.bincount(place, weights=values[fires], minlength=len(features)).astype(np.float32)
+    return Totals(features, largest, summed, np.bincount(place, minlength=len(features)))
+
+
 def run_text(model: Any, dictionary: Dictionary, text: str, vocabulary: Vocabulary) -> RawReading:
     """The dictionary's features on a text.
 
@@ -105,7 +130,7 @@ def run_text(model: Any, dictionary: Dictionary, text: str, vocabulary: Vocabula
     check_fits(dictionary, model)
     site = dictionary.reads[0]
     run = model.run(text, capture=[site], logits=False)
-    acts = dictionary.encode(run[site][0].to(dictionary.W_enc.device))
+    acts = dictionary.encode(run[site][0].to(dictionary.device))
     tokens = run.tokens.ids[0].cpu().numpy()
     counted = ~np.isin(tokens, sorted(vocabulary.special))
     counted[0] = False

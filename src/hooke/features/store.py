@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,13 @@ def _coarse_step(codes: Any) -> Any:
     return (codes + _RATIO // 2) // _RATIO
 
 
+@cache
 def coarse_levels(top: int) -> Float[ndarray, "256"]:
     """The activation that each 8-bit code stands for, 0 for code 0."""
     steps = _coarse_step(top) - 255 + np.arange(256)
     levels = np.exp2(steps / _COARSE + _SMALLEST).astype(np.float32)
     levels[0] = 0
+    levels.flags.writeable = False
     return levels
 
 
@@ -114,17 +117,14 @@ def map_tensors(path: Path, *names: str) -> dict[str, ndarray]:
     with path.open("rb") as handle:
         (length,) = struct.unpack("<Q", handle.read(8))
         entries = json.loads(handle.read(length))
+    # One map for the whole file: each map holds a file descriptor, of which a process may have a thousand.
+    whole = np.memmap(path, np.uint8, "r").view(ndarray)
     tensors = {}
     for name, (dtype, shape) in header.items():
         if dtype not in _DTYPES:
             raise corrupt(path, f"'{name:.60}' has the dtype {dtype}")
-        offset = 8 + length + entries[name]["data_offsets"][0]
-        empty = 0 in shape
-        tensors[name] = (
-            np.empty(shape, _DTYPES[dtype])
-            if empty
-            else np.memmap(path, _DTYPES[dtype], "r", offset, shape).view(ndarray)
-        )
+        start, end = (8 + length + place for place in entries[name]["data_offsets"])
+        tensors[name] = whole[start:end].view(_DTYPES[dtype]).reshape(shape)
     return tensors
 
 

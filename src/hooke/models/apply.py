@@ -69,7 +69,7 @@ def _bind(edit: Edit, site: Site, apply) -> CompiledEdit:
 def _row(model: "Model", site: str, vector: Tensor | str, known: dict[str, Dictionary]) -> Tensor:
     if isinstance(vector, str):
         dictionary, index = _feature(vector, known)
-        vector = dictionary.decoder_rows(torch.tensor([index], device=dictionary.W_dec.device))[0]
+        vector = dictionary.decoder_rows(torch.tensor([index], device=dictionary.device))[0]
     width = model.width(parse_site(site))
     if vector.shape[-1] != width:
         raise ShapeMismatch(
@@ -104,10 +104,10 @@ def _only_site(model: "Model", dictionary: Dictionary) -> Site:
             "Only dictionaries that write where they read can be edited through.",
         )
     (site,) = dictionary.reads
-    if dictionary.W_dec.shape[-1] != model.width(site):
+    if dictionary.config.d_out != model.width(site):
         raise ShapeMismatch(
             f"'{dictionary.name}' does not fit '{site}' of {model.name}.",
-            f"It has rows of {dictionary.W_dec.shape[-1]}, the site {model.width(site)}.",
+            f"It has rows of {dictionary.config.d_out}, the site {model.width(site)}.",
             "It belongs to another model.",
         )
     return site
@@ -116,7 +116,7 @@ def _only_site(model: "Model", dictionary: Dictionary) -> Site:
 def _feature_edit(model: "Model", edit: Edit, text: str, known: dict[str, Dictionary], change) -> CompiledEdit:
     dictionary, index = _feature(text, known)
     site = _only_site(model, dictionary)
-    row = dictionary.decoder_rows(torch.tensor([index], device=dictionary.W_dec.device))[0].detach()
+    row = dictionary.decoder_rows(torch.tensor([index], device=dictionary.device))[0].detach()
 
     def apply(value: Tensor, _: CompiledEdit, __: Moment) -> Tensor:
         now = dictionary.encode_feature(value.float(), index)

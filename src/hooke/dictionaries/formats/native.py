@@ -11,6 +11,7 @@ from torch import Tensor
 from hooke.configs import from_dict, to_dict
 from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig, weight_shapes
 from hooke.dictionaries.formats.weights_file import read_weights
+from hooke.dictionaries.neurons import Neurons
 from hooke.errors import BadArtefact, BadRequest
 from hooke.lab import read_json, require_space, staged, write_json
 
@@ -70,10 +71,10 @@ def load_native(folder: Path) -> Dictionary:
     shapes = weight_shapes(config)
     stored = dict(shapes)
     if storage == "int8":
-        stored |= {f"{name}_scale": (config.n_features,) for name in _FEATURE_AXIS}
+        stored |= {f"{name}_scale": (config.n_features,) for name in _FEATURE_AXIS if name in shapes}
     tensors = read_weights(folder / WEIGHTS, stored)
     weights = {name: _unpack(name, tensors, folder) for name in shapes}
-    return Dictionary(config, **weights)
+    return Neurons(config, **weights) if config.kind == "neurons" else Dictionary(config, **weights)
 
 
 def read_config(folder: Path) -> tuple[DictionaryConfig, Storage]:
