@@ -1,0 +1,33 @@
+/** The pages and their addresses. Each page is loaded when it is first shown. */
+import type { Component } from "svelte";
+import { match, type Params } from "./router";
+
+export interface Route {
+  name: string;
+  pattern: string;
+  load: () => Promise<{ default: Component<{ params: Params }> }>;
+}
+
+export const ROUTES: readonly Route[] = [
+  { name: "home", pattern: "/", load: () => import("../views/home/Home.svelte") },
+  { name: "features", pattern: "/d/{dictionary}", load: () => import("../views/features/Features.svelte") },
+  { name: "map", pattern: "/d/{dictionary}/map", load: () => import("../views/map/Map.svelte") },
+  { name: "feature", pattern: "/d/{dictionary}/f/{feature}", load: () => import("../views/feature/Feature.svelte") },
+  { name: "prompt", pattern: "/p", load: () => import("../views/prompt/Prompt.svelte") },
+  { name: "prompt", pattern: "/p/{prompt}", load: () => import("../views/prompt/Prompt.svelte") },
+  { name: "steer", pattern: "/steer", load: () => import("../views/steer/Steer.svelte") },
+  { name: "steer", pattern: "/steer/{recipe}", load: () => import("../views/steer/Steer.svelte") },
+  { name: "runs", pattern: "/runs", load: () => import("../views/runs/Runs.svelte") },
+  { name: "runs", pattern: "/runs/{run}", load: () => import("../views/runs/Runs.svelte") },
+  { name: "jobs", pattern: "/jobs", load: () => import("../views/jobs/Jobs.svelte") },
+  { name: "health", pattern: "/health", load: () => import("../views/health/Health.svelte") },
+];
+
+/** The page at a path with its parameters, or null where there is none. */
+export function findRoute(path: string): { route: Route; params: Params } | null {
+  for (const route of ROUTES) {
+    const params = match(route.pattern, path);
+    if (params) return { route, params };
+  }
+  return null;
+}
