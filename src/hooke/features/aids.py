@@ -4,7 +4,6 @@ An index never changes, so neither do they: each is one safetensors file in `fea
 first needed, and made again when it is damaged. Where the lab cannot be written to, they live in memory.
 """
 
-import shutil
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -64,12 +63,6 @@ def aid(
 def has_aid(index: Index, name: str) -> bool:
     """Whether an aid is there."""
     return name in index.aids or _path(index, name).is_file()
-
-
-def drop_aids(index: Index) -> None:
-    """Remove everything that was made of this index."""
-    index.aids.clear()
-    shutil.rmtree(aids_folder(index), ignore_errors=True)
 
 
 def _path(index: Index, name: str) -> Path:

@@ -2,12 +2,11 @@
 
 Three encoders, in the order of preference; no one of them asks the network:
 
-    static    words of a small static-embedding model, from the optional package `wordllama`, which carries its weights
+    static    word vectors from the optional package `wordllama`, which carries them in its wheel (16 MB)
     model     the index's own model: rows of its token embedding, averaged over the tokens of each word
     spelling  hashed letter trigrams: finds other forms of a word and misspellings, and knows nothing of meaning
 
-The last two see a text as a bag of words, each weighted by how rare it is among the labels (inverse document
-frequency).
+All see a text as a bag of words, each weighted by how rare it is among the labels (inverse document frequency).
 """
 
 import re
@@ -15,6 +14,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -24,11 +24,14 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
+from hooke.features.store import map_tensors
 from hooke.features.vocabulary import Vocabulary
 
 WIDTH = 256
 """Numbers in a vector."""
 
+_STATIC_WEIGHTS = "weights/l2_supercat_256.safetensors"
+_STATIC_TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 _GRAMS = 3
 _LONGEST_PIECE = 16
 
@@ -122,29 +125,48 @@ def reduced_embedding(embedding: Float[Tensor, "vocab d_model"]) -> Float[ndarra
 
 
 class Static:
-    """Word vectors of the package wordllama, which carries its weights."""
+    """Word vectors of the package wordllama: its files are read, none of its code is run."""
 
     name = "static"
-    about = "by a static word-embedding model (wordllama): other words for the same are found, word order is not seen"
+    about = "by static word vectors (wordllama): other words for the same are found, word order is not seen"
 
     def __init__(self) -> None:
-        self._model = _static_model()
+        self._tokenizer, self._rows = _static_files()
 
     def encode(self, texts: Sequence[str], weights: Mapping[str, float]) -> Float[ndarray, "text width"]:
         """A row for each text."""
-        return _units(np.asarray(self._model.embed(list(texts)), np.float32))
+        return _averaged(texts, weights, self.vectors)
+
+    def vectors(self, words: Sequence[str]) -> Float[ndarray, "word width"]:
+        """A row for each word."""
+        found = np.zeros((len(words), self._rows.shape[1]), np.float32)
+        for place, spelled in enumerate(self._tokenizer.encode_batch(list(words), add_special_tokens=False)):
+            if spelled.ids:
+                found[place] = self._rows[spelled.ids].astype(np.float32).mean(0)
+        return found
 
 
 @cache
-def _static_model() -> Any:
-    from wordllama import WordLlama  # pyright: ignore[reportMissingImports]
+def _static_files() -> tuple[Any, ndarray]:
+    from tokenizers import Tokenizer
 
-    return WordLlama.load(disable_download=True)
+    folder = _static_folder()
+    assert folder is not None
+    tokenizer = Tokenizer.from_file(str(folder / _STATIC_TOKENIZER))
+    tokenizer.no_padding()
+    (rows,) = map_tensors(folder / _STATIC_WEIGHTS).values()
+    return tokenizer, rows
+
+
+def _static_folder() -> Path | None:
+    spec = find_spec("wordllama")
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+    return next((folder for folder in folders if (folder / _STATIC_WEIGHTS).is_file()), None)
 
 
 def has_static() -> bool:
     """Whether the package with static word vectors is installed."""
-    return find_spec("wordllama") is not None
+    return _static_folder() is not None
 
 
 def _averaged(texts: Sequence[str], weights: Mapping[str, float], vectors: Any) -> Float[ndarray, "text width"]:

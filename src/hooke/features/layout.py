@@ -42,7 +42,9 @@ LEAST_COSINE = 0.05
 _WALKS = 40
 _A, _B = 1.577, 0.895  # umap's curve for min_dist 0.1 and spread 1
 _STEP = 1.0
+_GRAVITY = 0.1
 _N_NAMING_WORDS = 2
+_LEAST_RATIO = 1.5
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,9 @@ def first_places(
     columns = torch.cat([tails, heads, torch.arange(n)])
     values = torch.cat([weights, weights, torch.full((n,), 1e-3)])
     degree = torch.zeros(n).index_add_(0, rows, values).rsqrt()
-    walk = torch.sparse_coo_tensor(torch.stack([rows, columns]), values * degree[rows] * degree[columns], (n, n))
-    walk = walk.coalesce()
+    places = torch.stack([rows, columns])
+    scaled = values * degree[rows] * degree[columns]
+    walk = torch.sparse_coo_tensor(places, scaled, (n, n), check_invariants=False).coalesce()
     directions = torch.randn(n, min(N_DIRECTIONS, n), generator=generator)
     still = torch.nn.functional.normalize(1 / degree, dim=0)
     for _ in track(range(_WALKS), "map: start", unit="steps"):
@@ -178,6 +181,8 @@ def settle(
         _pull(places, one, other, step)
         for some in (one, other):
             _push(places, some.repeat(N_PUSHES // 2), step, generator)
+        # Small groups that hang together with nothing else would be pushed out of sight.
+        places -= _GRAVITY * step * (places - places.mean(0))
     return places
 
 
@@ -220,7 +225,7 @@ def _texts(index: Index, features: Int[ndarray, " point"]) -> list[str]:
 
 
 def group_names(texts: Sequence[str], group: Int[ndarray, " point"]) -> list[str]:
-    """The words of each group's labels that are most typical of it: count · log(share here / share everywhere)."""
+    """The words of each group's labels that are most typical of it: count · log²(share here / share everywhere)."""
     n_groups = int(group.max(initial=0)) + 1
     inside: list[Counter[str]] = [Counter() for _ in range(n_groups)]
     for text, number in zip(texts, group.tolist(), strict=True):
@@ -230,10 +235,10 @@ def group_names(texts: Sequence[str], group: Int[ndarray, " point"]) -> list[str
     names = []
     for words, size in zip(inside, sizes.tolist(), strict=True):
         scores = {
-            word: n * math.log(n / size / (everywhere[word] / len(texts)))
+            word: n * math.log(ratio) ** 2
             for word, n in words.items()
-            if n > 2 and len(word) > 2
+            if n > 2 and len(word) > 2 and (ratio := n / size / (everywhere[word] / len(texts))) > _LEAST_RATIO
         }
         best = sorted(scores, key=lambda word: (-scores[word], word))[:_N_NAMING_WORDS]
-        names.append(", ".join(word for word in best if scores[word] > 0))
+        names.append(", ".join(best))
     return names

@@ -18,7 +18,7 @@ from hooke.errors import BadRequest, HookeError
 from hooke.features.card import Example
 from hooke.features.labels import Label, Term, search_terms
 from hooke.features.listing import Listing
-from hooke.features.meaning import Vectors
+from hooke.features.meaning import N_FOUND, Vectors
 from hooke.features.moved_tokens import Direction, moving
 from hooke.features.phrases import PhraseHits, containing
 from hooke.features.query import Index
@@ -70,8 +70,17 @@ class Shown:
 
 def remembered(index: Index, key: tuple[Any, ...], find: Callable[[], Found]) -> Found:
     """What a question found; asked again, as for the next page, it is not searched again."""
+    return recalled(index, key) or remember(index, key, find())
+
+
+def recalled(index: Index, key: tuple[Any, ...]) -> Found | None:
+    """What a question found before; None where it was not asked lately."""
+    return index.aids.get("searches", {}).get(key)
+
+
+def remember(index: Index, key: tuple[Any, ...], found: Found) -> Found:
+    """Keep what a question found for its next page."""
     known: OrderedDict[tuple[Any, ...], Found] = index.aids.setdefault("searches", OrderedDict())
-    found = known.get(key) or find()
     known[key] = found
     while len(known) > _REMEMBERED:
         known.popitem(last=False)
@@ -123,7 +132,7 @@ def by_meaning(index: Index, query: str) -> Found:
     """Features whose labels are nearest to the query."""
     vectors = Vectors.of(index)
     features, cosines = vectors.nearest(query)
-    is_bounded = len(features) < len(np.unique(vectors.features))
+    is_bounded = len(features) == N_FOUND
     note = f"by meaning, {vectors.encoder.about}; the value is a cosine" if len(features) else "no word of it is known"
     return Found(features=features, values=cosines.astype(np.float64), note=note, is_bounded=is_bounded)
 
@@ -132,11 +141,12 @@ def by_token(index: Index, query: str, direction: Direction) -> Found:
     """Features that promote or suppress a token."""
     token = index.vocabulary.find(query)
     features, values = moving(index, token, direction)
+    verb = direction.removesuffix("ed").replace("promot", "promote")
     return Found(
         features=features,
         values=values.astype(np.float64),
-        note=f"features that have the token among the 16 that they {direction[:-2]} most; deviations over features, "
-        f"a random direction's strongest token stays below {index.manifest.effects_chance:.1f} 95 times in 100",
+        note=f"features that have the token among the 16 that they {verb} most; deviations over features, a "
+        f" random direction's strongest token stays below {index.manifest.effects_chance:.1f} 95 times in 100",
         token=index.vocabulary.text(token),
     )
 

@@ -38,6 +38,7 @@ N_BINS = 32
 _CODES_PER_BIN = _COARSE // 2
 
 _DTYPES = {
+    "I8": np.int8,
     "U8": np.uint8,
     "U16": np.uint16,
     "U32": np.uint32,

@@ -1,17 +1,38 @@
 """Features by words, meaning, a text that fires them, a token that they move, or the text of their examples."""
 
+import time
 from typing import Annotated, Literal
 
+import numpy as np
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, Field
 
-from hooke.errors import HookeError
-from hooke.server.routes.features import MAX_TEXT, Client, Here, Hidden
+from hooke.errors import BadRequest
+from hooke.features.labels import Label, search_terms
+from hooke.features.query import Index
+from hooke.features.reading import RawReading
+from hooke.features.search import (
+    Found,
+    Mode,
+    Shown,
+    TextSort,
+    around_peak,
+    by_text,
+    example_of,
+    matching_words,
+    named_feature,
+    recalled,
+    remember,
+    search,
+    shown,
+    spans_of,
+)
+from hooke.server.residents import Residents
+from hooke.server.routes.features import MAX_TEXT, Client, Here, Hidden, cursor_after, place_of, read_raw, rounded
 
 router = APIRouter(prefix="/api/dictionaries/{dictionary}", tags=["search"])
 
-Mode = Literal["words", "meaning", "text", "token", "examples"]
-TextSort = Literal["score", "sum", "max", "frequency"]
 DEFAULT_DENSITY = 0.01
 """Features that fire on more tokens than this are hidden by a search unless asked for."""
 
@@ -166,10 +187,135 @@ async def search_features(
 
     `sort` is of mode 'text', `direction` of mode 'token'. Without `max_density` features denser than 1 % are hidden.
     """
-    raise HookeError("Not built yet.")
+    started = time.perf_counter()
+    index = here.index(dictionary)
+    start = place_of(cursor)
+    bound = DEFAULT_DENSITY if max_density is None else max_density
+    if mode == "text":
+        found = await _text_found(here, index, client, q, sort)
+    else:
+        found = await run_sync(lambda: search(index, q, mode, direction=direction))
+    part = await run_sync(lambda: shown(index, found, max_density=bound, start=start, limit=limit))
+    items = await run_sync(lambda: _hits(index, found, part, q, mode, direction))
+    return SearchResult(
+        mode=mode,
+        items=items,
+        next=cursor_after(start, limit, part.total),
+        total=part.total,
+        is_bounded=found.is_bounded,
+        hidden=_hidden(bound, max_density is None, part.n_hidden),
+        jump=named_feature(index, q),
+        note=found.note,
+        took_ms=round(1000 * (time.perf_counter() - started), 2),
+    )
 
 
 @router.post("/read")
 async def read_text(dictionary: str, body: Annotated[ReadBody, Body()], here: Here, client: Client) -> ReadOut:
     """A text as features, token by token and as a whole; this runs the model."""
-    raise HookeError("Not built yet.")
+    index = here.index(dictionary)
+    raw = await read_raw(here, index, client, body.text)
+    return await run_sync(lambda: _reading(index, raw, body))
+
+
+async def _text_found(here: Residents, index: Index, client: str, text: str, sort: TextSort) -> Found:
+    if not text.strip():
+        raise BadRequest("The text is empty.", "", "Give some text.")
+    known = recalled(index, ("text", text))
+    raw = known.raw if known and known.raw else await read_raw(here, index, client, text)
+    return remember(index, ("text", text), by_text(index, raw, sort))
+
+
+def _hidden(bound: float, is_default: bool, n: int) -> list[Hidden]:
+    if bound >= 1:
+        return []
+    return [Hidden(filter="max_density", value=f"{bound:g}", is_default=is_default, n=n)]
+
+
+def _hits(
+    index: Index, found: Found, part: Shown, query: str, mode: Mode, direction: Literal["promoted", "suppressed"]
+) -> list[SearchHit]:
+    features = part.features.tolist()
+    best = {feature: labels[0] for feature, labels in index.labels.of_many(features).items()}
+    rows = index.labels.rows([found.rows[feature] for feature in features]) if found.rows else {}
+    items = []
+    for feature, value in zip(features, part.values.tolist(), strict=True):
+        label = rows.get(found.rows.get(feature, -1)) or best.get(feature)
+        detail = _detail(index, found, feature, value, label, query, mode)
+        if mode == "token":
+            detail = detail.model_copy(update={"direction": direction})
+        items.append(_hit(index, feature, label, detail))
+    return items
+
+
+def _detail(
+    index: Index, found: Found, feature: int, value: float, label: Label | None, query: str, mode: Mode
+) -> HitDetail:
+    detail = HitDetail(kind=mode, value=value if np.isfinite(value) else None, token=found.token)
+    if mode == "words" and label is not None:
+        spans = spans_of(label.text, search_terms(query))
+        words = [] if spans else matching_words(label, query)
+        return detail.model_copy(update={"spans": spans, "words": words})
+    if mode == "text" and found.raw is not None:
+        tokens, values = around_peak(index, found.raw, feature)
+        return detail.model_copy(update={"tokens": list(tokens), "values": values})
+    if mode == "examples" and (example := example_of(index, found, feature)) is not None:
+        return detail.model_copy(update={"tokens": list(example.tokens), "values": list(example.activations)})
+    return detail
+
+
+def _hit(index: Index, feature: int, label: Label | None, detail: HitDetail) -> SearchHit:
+    return SearchHit(
+        feature=feature,
+        address=index.address(feature),
+        label=label.text if label else "",
+        kind=label.kind if label else "",
+        score=label.score if label else None,
+        f1=label.f1 if label else None,
+        density=float(index.densities[feature]),
+        max=float(index.maxima[feature]),
+        hit=detail,
+    )
+
+
+def _reading(index: Index, raw: RawReading, body: ReadBody) -> ReadOut:
+    found = by_text(index, raw, body.sort)
+    part = shown(index, found, max_density=body.max_density, start=0, limit=body.limit)
+    light = index.densities <= body.max_density
+    per_token = [
+        [Firing(feature=one.feature, value=one.value) for one in firings if light[one.feature]][: body.per_token]
+        if counts
+        else []
+        for firings, counts in zip(raw.firings(), raw.counted.tolist(), strict=True)
+    ]
+    listed = {firing.feature for firings in per_token for firing in firings}
+    labels = index.labels.of_many([*listed, *part.features.tolist()])
+    return ReadOut(
+        tokens=list(index.vocabulary.texts(raw.tokens.tolist())),
+        token_ids=raw.tokens.tolist(),
+        counted=raw.counted.tolist(),
+        per_token=per_token,
+        n_active=(raw.values > 0).sum(axis=1).tolist(),
+        features=[
+            _text_feature(index, raw, feature, value, labels)
+            for feature, value in zip(part.features.tolist(), part.values.tolist(), strict=True)
+        ],
+        labels={feature: labels[feature][0].text for feature in sorted(listed) if feature in labels},
+        hidden=_hidden(body.max_density, is_default=False, n=part.n_hidden),
+    )
+
+
+def _text_feature(
+    index: Index, raw: RawReading, feature: int, value: float, labels: dict[int, tuple[Label, ...]]
+) -> TextFeatureOut:
+    activations = raw.activations(feature)
+    return TextFeatureOut(
+        feature=feature,
+        address=index.address(feature),
+        label=labels[feature][0].text if feature in labels else "",
+        density=float(index.densities[feature]),
+        max=float(index.maxima[feature]),
+        value=round(value, 5),
+        peak=int(np.argmax(np.where(raw.counted, activations, 0))),
+        activations=rounded(activations),
+    )
