@@ -1,6 +1,7 @@
 """Features by words, meaning, a text that fires them, a token that they move, or the text of their examples."""
 
 import time
+from contextlib import suppress
 from typing import Annotated, Literal
 
 import numpy as np
@@ -8,8 +9,9 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, Field
 
-from hooke.errors import BadRequest
+from hooke.errors import BadRequest, HookeError
 from hooke.features.labels import Label, search_terms
+from hooke.features.meaning import keep_embedding, needs_embedding
 from hooke.features.query import Index
 from hooke.features.reading import RawReading
 from hooke.features.search import (
@@ -194,6 +196,8 @@ async def search_features(
     if mode == "text":
         found = await _text_found(here, index, client, q, sort)
     else:
+        if mode == "meaning":
+            await _learn_words(here, index, client)
         found = await run_sync(lambda: search(index, q, mode, direction=direction))
     part = await run_sync(lambda: shown(index, found, max_density=bound, start=start, limit=limit))
     items = await run_sync(lambda: _hits(index, found, part, q, mode, direction))
@@ -224,6 +228,14 @@ async def _text_found(here: Residents, index: Index, client: str, text: str, sor
     known = recalled(index, ("text", text))
     raw = known.raw if known and known.raw else await read_raw(here, index, client, text)
     return remember(index, ("text", text), by_text(index, raw, sort))
+
+
+async def _learn_words(here: Residents, index: Index, client: str) -> None:
+    """Keep the words of the index's model the first time, where no better encoder is here and a model may be loaded."""
+    if not here.read_only and needs_embedding(index):
+        # Without its model the search goes by spelling, and says so.
+        with suppress(HookeError):
+            await here.with_model(index.manifest.model, client, lambda model: keep_embedding(index, model))
 
 
 def _hidden(bound: float, is_default: bool, n: int) -> list[Hidden]:

@@ -1,0 +1,104 @@
+"""The microscope's server: routes by noun, the built pages, and what guards them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.routing import APIRoute
+
+import hooke
+from hooke.lab import Lab
+from hooke.server.access import Access, Keys
+from hooke.server.jobs import Jobs
+from hooke.server.kinds import job_kinds
+from hooke.server.problems import RESPONSES, Problem, add_handlers, refuse
+from hooke.server.residents import Residents
+from hooke.server.routes import features, health, indexes, jobs, library, maps, search
+
+STATIC = Path(__file__).parent / "static"
+ROUTERS: tuple[APIRouter, ...] = (
+    library.router,
+    health.router,
+    jobs.router,
+    indexes.router,
+    maps.router,
+    search.router,
+    features.router,
+)
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+_FOREVER = "public, max-age=31536000, immutable"
+_NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>hooke</title>
+<h1>The pages are not built</h1>
+<p>The server runs, its pages are missing. In the project's folder: <code>make web</code> (needs Node), then load again.
+"""
+
+
+def create_app(
+    lab: Lab,
+    *,
+    keys: Keys | None = None,
+    hosts: tuple[str, ...] = LOOPBACK,
+    read_only: bool = False,
+    model: str | None = None,
+    static: Path = STATIC,
+) -> FastAPI:
+    """The server of a lab. `keys` says which browsers are let in; without it a fresh one that knows none."""
+    app = FastAPI(
+        title="hooke",
+        version=hooke.__version__,
+        description="What the microscope's pages ask. Errors are problem+json with a hint.",
+        lifespan=_lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        responses={**RESPONSES, 422: {"model": Problem, **RESPONSES[422]}},
+    )
+    app.state.residents = Residents(lab, read_only=read_only, model=model)
+    app.state.jobs = Jobs(lab, job_kinds())
+    app.state.keys = keys or Keys()
+    add_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    _add_pages(app, static)
+    app.add_middleware(Access, keys=app.state.keys, hosts=hosts)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.jobs.close()
+    app.state.residents.close()
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _add_pages(app: FastAPI, static: Path) -> None:
+    root = static.resolve()
+
+    @app.get("/{path:path}", include_in_schema=False)
+    def page(path: str) -> Response:
+        if path.startswith("api/"):
+            return refuse(404, "unknown-address", "There is no such address.", "", "See /api/openapi.json.")
+        file = _inside(root, path)
+        if file is not None:
+            return FileResponse(file, headers={"cache-control": _FOREVER if path.startswith("assets/") else "no-cache"})
+        index = root / "index.html"
+        if path.startswith("assets/") or not index.is_file():
+            return HTMLResponse(_NOT_BUILT if not path.startswith("assets/") else "", status_code=404)
+        return FileResponse(index, headers={"cache-control": "no-cache"})
+
+
+def _inside(root: Path, path: str) -> Path | None:
+    """The file of an address inside the folder of built pages, None where there is none."""
+    try:
+        file = (root / path).resolve()
+        return file if path and file.is_relative_to(root) and file.is_file() else None
+    except (ValueError, OSError):  # a null byte, or a name longer than any file's
+        return None

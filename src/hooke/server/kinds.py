@@ -1,0 +1,10 @@
+"""The kinds of long work that a server takes, collected from where each is defined."""
+
+from hooke.server import training_jobs
+from hooke.server.jobs import JobKind
+from hooke.server.routes import indexes, maps
+
+
+def job_kinds() -> dict[str, JobKind]:
+    """Every kind of job by its name."""
+    return {**indexes.JOBS, **maps.JOBS, **training_jobs.JOBS}

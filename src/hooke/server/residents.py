@@ -1,0 +1,170 @@
+"""What a server has open: indexes, dictionaries and models, shared by all requests; models run by turns."""
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from hooke.dictionaries.dictionary import Dictionary
+from hooke.dictionaries.load import find_dictionary, load_dictionary
+from hooke.errors import UnknownName, did_you_mean
+from hooke.features.query import Index, find_index
+from hooke.features.store import MANIFEST
+from hooke.lab import Lab
+from hooke.models.load import load
+from hooke.models.model import Model
+from hooke.models.zoo import ZOO
+from hooke.server.problems import NoModel
+from hooke.server.turns import Turns
+
+T = TypeVar("T")
+_END = object()
+_AT_ONCE = 4
+"""Opened things of a kind that are kept; the one not used for longest goes first."""
+
+
+class Residents:
+    """What is open. Looking things up is cheap and safe from any thread; a model runs in one thread, by turns."""
+
+    def __init__(self, lab: Lab, *, read_only: bool = False, model: str | None = None) -> None:
+        self.lab, self.read_only = lab, read_only
+        self._given = model
+        self._open: dict[str, OrderedDict[str, tuple[object, Any]]] = {}
+        self._locks: dict[str, threading.Lock] = {kind: threading.Lock() for kind in ("index", "dictionary")}
+        self._models: OrderedDict[str, Model] = OrderedDict()
+        self._turns = Turns("models")
+
+    def index(self, name: str) -> Index:
+        """The index of a name, opened again when its files were replaced.
+
+        Raises:
+            UnknownName: there is none.
+            BadArtefact: it is damaged.
+        """
+        folder = find_index(self._plain("features", name), self.lab)
+        return self._kept("index", name, folder / MANIFEST, lambda: Index(folder, self.lab))
+
+    def dictionary(self, name: str) -> Dictionary:
+        """The dictionary of a name.
+
+        Raises:
+            UnknownName: there is none.
+            BadArtefact: it is damaged.
+        """
+        folder = find_dictionary(self._plain("dictionaries", name), lab=self.lab)
+        return self._kept("dictionary", name, folder / "config.json", lambda: load_dictionary(folder, lab=self.lab))
+
+    def model_names(self) -> list[str]:
+        """Models that requests may name: those of the zoo, of the lab, and the one that the server was started with."""
+        given = [self._given] if self._given else []
+        return sorted({*ZOO, *self.lab.names("models"), *given})
+
+    def loaded(self) -> list[str]:
+        """Names of the models in memory."""
+        return list(self._models)
+
+    def waiting(self, client: str) -> int:
+        """How many other clients wait for a model's turn now."""
+        return self._turns.ahead(client)
+
+    async def with_model(self, name: str, client: str, work: Callable[[Model], T]) -> T:
+        """What `work` returns for the model, in the client's turn; the model is loaded first where it is not in memory.
+
+        Raises:
+            NoModel: the server runs without models.
+            UnknownName: requests may not name this model.
+        """
+        self._require(name)
+        return await asyncio.wrap_future(self._turns.submit(client, lambda: work(self._model(name))))
+
+    async def stream_with_model(
+        self, name: str, client: str, work: Callable[[Model], Iterator[T]]
+    ) -> AsyncIterator[T]:
+        """What an iterator over the model gives, each item in a turn of its own; it is closed when the reader leaves.
+
+        Raises:
+            NoModel: the server runs without models.
+            UnknownName: requests may not name this model.
+        """
+        self._require(name)
+        items = await asyncio.wrap_future(self._turns.submit(client, lambda: iter(work(self._model(name)))))
+        try:
+            while (item := await asyncio.wrap_future(self._turns.submit(client, lambda: next(items, _END)))) is not _END:
+                yield item  # pyright: ignore[reportReturnType]
+        finally:
+            close = getattr(items, "close", None)
+            # A generator may only be closed by the thread that runs it; nobody needs to wait for that.
+            if close is not None:
+                with suppress(RuntimeError):
+                    self._turns.submit(client, close)
+
+    def close(self) -> None:
+        """End the models' thread."""
+        self._turns.close()
+
+    def _model(self, name: str) -> Model:
+        if name not in self._models:
+            while len(self._models) >= 2:
+                self._models.popitem(last=False)
+            self._models[name] = load(name, lab=self.lab)
+        self._models.move_to_end(name)
+        return self._models[name]
+
+    def _require(self, name: str) -> None:
+        if self.read_only:
+            raise NoModel(
+                "This needs a model, and the microscope runs without one.",
+                "It was started read-only.",
+                "Start it again without --read-only: hooke serve",
+            )
+        names = self.model_names()
+        if name not in names:
+            raise UnknownName(
+                f"This microscope does not open the model '{name}'.",
+                did_you_mean(name, names) or f"It knows: {', '.join(names[:8])}.",
+                f"Start it with hooke serve --model {name}",
+            )
+
+    def _plain(self, room: str, name: str) -> str:
+        self.lab.path(room, name)
+        return name
+
+    def _kept(self, kind: str, name: str, file: Path, opening: Callable[[], T]) -> T:
+        stamp = _stamp(file)
+        with self._locks[kind]:
+            kept = self._open.setdefault(kind, OrderedDict())
+            if name in kept and kept[name][0] == stamp:
+                kept.move_to_end(name)
+                return kept[name][1]
+            opened = opening()
+            kept[name] = (stamp, opened)
+            while len(kept) > _AT_ONCE:
+                kept.popitem(last=False)
+            return opened
+
+
+def _stamp(file: Path) -> tuple[str, int, int, int] | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return str(file), status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def residents_of(request: Request) -> Residents:
+    """What the server that answers this request has open."""
+    return request.app.state.residents
+
+
+def client_of(request: Request) -> str:
+    """Who asks: the browser's session, so that turns are shared fairly between browsers."""
+    return request.scope.get("hooke_client") or "anonymous"
+
+
+ResidentsHere = Annotated[Residents, Depends(residents_of)]
+ClientHere = Annotated[str, Depends(client_of)]
