@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "feature": ("feature:feature", "Show what is known of one feature."),
     "read": ("read:read", "Show a text as features, token by token."),
     "steer": ("steer:steer", "Turn a feature up and down, and show what the model says."),
+    "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),
     "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),
 }
 

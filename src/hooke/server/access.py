@@ -5,9 +5,12 @@ names (DNS rebinding), a request that another site caused is refused (Origin, Se
 that no form can send, and everything needs the cookie that a one-time link gives.
 """
 
+import hmac
+import os
 import secrets
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from contextlib import suppress
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -16,12 +19,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hooke.lab import Lab
 from hooke.server.problems import refuse
 
 COOKIE = "hooke_session"
 WRITE_HEADER = "x-hooke"
 MAX_BODY = 4_000_000
 """Bytes of a request's body; texts and recipes are far smaller."""
+
+SESSION_SECONDS = 30 * 24 * 3600
+"""How long a browser is let in after it opened a link."""
 
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _SAFE_HEADERS = {
@@ -39,34 +46,56 @@ _LOCKED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>hooke</
 """
 
 
-@dataclass(slots=True)
 class Keys:
-    """Links not opened yet, and the sessions of browsers that opened one."""
+    """Links that were not opened yet, and the signature by which a browser that opened one is known again.
 
-    links: set[str] = field(default_factory=set)
-    """Tokens that are good for one opening."""
-    sessions: set[str] = field(default_factory=set)
-    """Values of cookies that are let in."""
+    A session is its time of issue, a random word and their signature, so that a restarted server that reads the same
+    secret still knows the browsers of the one before.
+    """
+
+    def __init__(self, secret: bytes | None = None) -> None:
+        self._secret = secret or secrets.token_bytes(32)
+        self._links: set[str] = set()
 
     def new_link(self) -> str:
-        """A fresh token."""
+        """A fresh token, good for one opening."""
         token = secrets.token_urlsafe(24)
-        self.links.add(token)
+        self._links.add(token)
         return token
 
     def open(self, token: str) -> str | None:
         """A new session for a token, which is spent by it; None for a wrong one."""
-        for link in self.links:
-            if secrets.compare_digest(link.encode(), token.encode()):
-                self.links.discard(link)
-                session = secrets.token_urlsafe(24)
-                self.sessions.add(session)
-                return session
-        return None
+        link = next((one for one in self._links if secrets.compare_digest(one.encode(), token.encode())), None)
+        if link is None:
+            return None
+        self._links.discard(link)
+        return self._signed(f"{int(time.time())}.{secrets.token_hex(8)}")
 
     def knows(self, session: str) -> bool:
-        """Whether a cookie's value is a session."""
-        return any(secrets.compare_digest(one.encode(), session.encode()) for one in self.sessions)
+        """Whether a cookie's value is a session that has not run out."""
+        body, _, _ = session.rpartition(".")
+        if not secrets.compare_digest(self._signed(body).encode(), session.encode()):
+            return False
+        return time.time() - int(body.partition(".")[0]) < SESSION_SECONDS
+
+    def _signed(self, body: str) -> str:
+        return f"{body}.{hmac.new(self._secret, body.encode(), sha256).hexdigest()}"
+
+
+def lab_secret(lab: Lab) -> bytes:
+    """The secret that signs a lab's sessions, made at first; one for this process where the lab cannot be written."""
+    path = lab.root / ".serve-key"
+    with suppress(OSError):
+        found = path.read_bytes()
+        if len(found) == 32:
+            return found
+    secret = secrets.token_bytes(32)
+    with suppress(OSError):
+        lab.root.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secret)
+    return secret
 
 
 class BodyTooLarge(Exception):
