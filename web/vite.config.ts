@@ -15,7 +15,7 @@ function buildNote(): Plugin {
 }
 
 export default defineConfig({
-  base: "./",
+  base: "/",
   plugins: [svelte(), buildNote()],
   server: { proxy: { "/api": "http://127.0.0.1:9000" } },
   build: {

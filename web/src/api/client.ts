@@ -54,7 +54,7 @@ export async function postForFile<P extends PathsWith<"post">>(path: P, asked: A
 
 /** A request whose answer is read by the caller. Throws a `Problem`; an abort is thrown as it is. */
 export async function request(method: string, path: string, asked: Loose): Promise<Response> {
-  const url = new URL(fill(path, (asked.path ?? {}) as Record<string, string>).slice(1), document.baseURI);
+  const url = new URL(fill(path, (asked.path ?? {}) as Record<string, string>), window.location.origin);
   for (const [name, value] of Object.entries((asked.query ?? {}) as Record<string, unknown>)) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, String(value));
   }

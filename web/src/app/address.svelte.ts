@@ -4,7 +4,7 @@ import { readQuery, writeQuery, type Query } from "./router";
 type Values = Record<string, string | number | boolean | null | undefined>;
 
 /** The folder that the app is served from, with its slash. */
-const base = new URL(document.baseURI).pathname.replace(/[^/]*$/, "");
+const base = import.meta.env.BASE_URL;
 
 export const here = $state<{ path: string; query: Query }>(read());
 

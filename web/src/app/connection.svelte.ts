@@ -25,7 +25,7 @@ export function reached(): void {
 export async function knock(): Promise<void> {
   window.clearTimeout(timer);
   try {
-    await fetch(new URL("api/health", document.baseURI), { signal: AbortSignal.timeout(5000) });
+    await fetch("/api/health", { signal: AbortSignal.timeout(5000) });
     reached();
   } catch {
     timer = window.setTimeout(() => void knock(), EVERY_MS);
