@@ -39,6 +39,7 @@ def index(
         token's features as well.
     """
     from hooke.features.index import build_index
+    from hooke.features.prepare import prepare
     from hooke.features.query import Index
     from hooke.models.neurons import open_dictionary
 
@@ -49,6 +50,7 @@ def index(
     name = name or opened.name
     folder = build_index(subject, opened, corpus, name=name, n_tokens=tokens, windows=windows, lab=lab, posting=posting)
     found = Index.open(folder, lab=lab)
+    prepare(found, subject)
     alive = len(found.ranked("density", len(found)))
     data = {
         "name": name,

@@ -1,14 +1,17 @@
-"""`hooke search`: features by words, by a text that fires them, or by a token that they promote."""
+"""`hooke search`: features by words, meaning, a text that fires them, a token that they move, or example text."""
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from markupsafe import Markup
 from rich.console import RenderableType
 
 from hooke.cli.answer import Answer
+from hooke.cli.feature import fetch_text
 from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
 from hooke.cli.terminal import Heat, note, table, title
-from hooke.errors import BadRequest
+from hooke.errors import BadRequest, HookeError
 from hooke.pages.numerals import number, percent
 
 if TYPE_CHECKING:
@@ -16,16 +19,26 @@ if TYPE_CHECKING:
     import hooke.features.reading
 
 
+_VALUES = {
+    "token": ("effect", "+.1f"),
+    "suppressed": ("effect", "+.1f"),
+    "meaning": ("cosine", ".2f"),
+    "examples": ("examples", ".0f"),
+}
+"""What a mode orders by: the name of the column, and how its numbers are written."""
+
+
 def search(
     *words: str,
     text: str | None = None,
     promotes: str | None = None,
+    mode: Literal["words", "meaning", "token", "suppressed", "examples"] = "words",
     n: int = 20,
     where: IndexOptions = IndexOptions(),
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
-    """Find features by words, by a text that fires them, or by a token that they promote.
+    """Find features by words, meaning, a text that fires them, a token that they move, or the text of their examples.
 
     Parameters
     ----------
@@ -35,6 +48,10 @@ def search(
         Features that fire on this text instead.
     promotes
         Features that make this token more likely instead.
+    mode
+        How the words are looked for: words, as words of labels and examples; meaning, labels that say something like
+        it; token, features that promote the token; suppressed, features that make it less likely; examples, features
+        whose stored examples contain the phrase.
     n
         How many to show.
     """
@@ -48,11 +65,49 @@ def search(
         write_reading(index, reading, where, per_token=0)
         data = {"index": index.manifest.name, "text": text, "features": reading.features}
         return Answer(data=data, shown=by_text(index, reading))
+    if mode != "words":
+        return _by_mode(index, " ".join(words), mode, n, where, loading, everywhere)
     hits = index.promoting(promotes, n) if promotes is not None else index.search(" ".join(words), n)
     question = f"that promote '{promotes}'" if promotes is not None else " ".join(words)
     data = {"index": index.manifest.name, "words": list(words), "promotes": promotes, "features": hits}
     where.write(index, f"Features: {question}", lambda: _page(hits))
-    return Answer(data=data, shown=_by_words(index, question, hits, has_effect=promotes is not None))
+    return Answer(data=data, shown=_by_words(index, question, hits, value_of="token" if promotes is not None else ""))
+
+
+def _by_mode(
+    index: "hooke.features.query.Index",
+    question: str,
+    mode: Literal["meaning", "token", "suppressed", "examples"],
+    n: int,
+    where: IndexOptions,
+    loading: ModelOptions,
+    everywhere: Everywhere,
+) -> Answer:
+    from hooke.features.meaning import keep_embedding, needs_embedding
+    from hooke.features.search import search as find
+
+    if not question:
+        raise BadRequest("There is nothing to search for.", "", "Give some words before --mode.")
+    if mode == "meaning" and needs_embedding(index):
+        # Without its model the search goes by spelling, and says so.
+        with suppress(HookeError):
+            keep_embedding(index, where.load_model(index, loading, everywhere.lab))
+    if mode == "examples":
+        fetch_text(index, where, loading, everywhere.lab)
+    is_token = mode in ("token", "suppressed")
+    found = find(
+        index,
+        question,
+        "token" if is_token else mode,
+        direction="suppressed" if mode == "suppressed" else "promoted",
+    )
+    hits = [
+        replace(index.hit(feature), value=value)
+        for feature, value in zip(found.features[:n].tolist(), found.values[:n].tolist(), strict=True)
+    ]
+    data = {"index": index.manifest.name, "words": [question], "mode": mode, "note": found.note, "features": hits}
+    where.write(index, f"Features: {question}", lambda: _page(hits))
+    return Answer(data=data, shown=_by_words(index, question, hits, value_of=mode, said=found.note))
 
 
 def _page(hits: list["hooke.features.query.Hit"]) -> dict[str, Markup]:
@@ -86,11 +141,17 @@ def labels_of(index: "hooke.features.query.Index", reading: "hooke.features.read
 
 
 def _by_words(
-    index: "hooke.features.query.Index", question: str, hits: list["hooke.features.query.Hit"], *, has_effect: bool
+    index: "hooke.features.query.Index",
+    question: str,
+    hits: list["hooke.features.query.Hit"],
+    *,
+    value_of: str,
+    said: str = "",
 ) -> tuple[RenderableType, ...]:
     head = title(f"Features: {question}", index.manifest.name)
     if not hits:
-        return head, note("None has these words. Try fewer words, or the beginning of one.")
+        return head, note(said or "None has these words. Try fewer words, or the beginning of one.")
+    column, form = _VALUES.get(value_of, ("", ""))
     rows = [
         (
             hit.name,
@@ -98,16 +159,16 @@ def _by_words(
             number(hit.label.score if hit.label else None),
             percent(hit.density),
             number(hit.max),
-            *([f"{hit.value:+.1f}"] if has_effect else []),
+            *([format(hit.value, form)] if column else []),
         )
         for hit in hits
     ]
-    columns = ("feature", "label", "score>", "density>", "max>", *(["effect>"] if has_effect else []))
+    columns = ("feature", "label", "score>", "density>", "max>", *([f"{column}>"] if column else []))
     keys = (
         "score: balanced accuracy of the label on tokens not used to make it, 0.5 is chance · density: share of tokens"
     )
-    effect = " · effect: deviations above what features do to this token" if has_effect else ""
-    return head, table(columns, rows), note(keys + effect)
+    effect = " · effect: deviations above what features do to this token" if column == "effect" else ""
+    return head, table(columns, rows), note(keys + effect), *([note(said)] if said else [])
 
 
 def by_text(

@@ -1,7 +1,7 @@
 """Groups of vectors: k-means by plain matrix products (Lloyd 1982)."""
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from numpy import ndarray
 
 _ROUNDS = 8
@@ -25,7 +25,7 @@ def centres_of(rows: Float[ndarray, "n width"], n_centres: int, *, rounds: int =
     return centres
 
 
-def nearest_centre(rows: Float[ndarray, "n width"], centres: Float[ndarray, "k width"]) -> Int[ndarray, " n"]:
+def nearest_centre(rows: Float[ndarray, "n width"], centres: Float[ndarray, "k width"]) -> Integer[ndarray, " n"]:
     """The nearest centre of each row by Euclidean distance."""
     half = (centres**2).sum(1) / 2
     step = max(1, _CELLS // len(centres))

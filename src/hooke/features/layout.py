@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from numpy import ndarray
 from torch import Tensor
 
@@ -63,10 +63,10 @@ class Group:
 class Map:
     """Features in the plane."""
 
-    features: Int[ndarray, " point"]
+    features: Integer[ndarray, " point"]
     places: Float[ndarray, "point 2"]
     """Within [-1, 1]."""
-    group: Int[ndarray, " point"]
+    group: Integer[ndarray, " point"]
     groups: list[Group]
 
 
@@ -114,8 +114,8 @@ def map_arrays(index: Index) -> dict[str, ndarray]:
 
 
 def edges(
-    features: Int[ndarray, " point"],
-    neighbour: Int[ndarray, "feature n"],
+    features: Integer[ndarray, " point"],
+    neighbour: Integer[ndarray, "feature n"],
     cosine: Float[ndarray, "feature n"],
 ) -> tuple[Int[Tensor, " edge"], Int[Tensor, " edge"], Float[Tensor, " edge"]]:
     """The neighbour graph between points, each edge once with its weight, the larger where both ends name it."""
@@ -209,14 +209,14 @@ def _within(places: Float[ndarray, "point 2"]) -> Float[ndarray, "point 2"]:
     return np.clip(2 * (places - low) / np.maximum(high - low, 1e-9) - 1, -1, 1)
 
 
-def _groups(places: Float[ndarray, "point 2"]) -> Int[ndarray, " point"]:
+def _groups(places: Float[ndarray, "point 2"]) -> Integer[ndarray, " point"]:
     n = int(np.clip(len(places) // 150, 1, 60))
     sample = np.random.default_rng(0).permutation(len(places))[:50_000]
     centres = centres_of(places[sample].astype(np.float32), n, rounds=20)
     return nearest_centre(places.astype(np.float32), centres)
 
 
-def _texts(index: Index, features: Int[ndarray, " point"]) -> list[str]:
+def _texts(index: Index, features: Integer[ndarray, " point"]) -> list[str]:
     """What the best label of each feature says."""
     texts = [""] * len(index)
     for label in index.labels.each():
@@ -224,7 +224,7 @@ def _texts(index: Index, features: Int[ndarray, " point"]) -> list[str]:
     return [texts[feature] for feature in features.tolist()]
 
 
-def group_names(texts: Sequence[str], group: Int[ndarray, " point"]) -> list[str]:
+def group_names(texts: Sequence[str], group: Integer[ndarray, " point"]) -> list[str]:
     """The words of each group's labels that are most typical of it: count · log²(share here / share everywhere)."""
     n_groups = int(group.max(initial=0)) + 1
     inside: list[Counter[str]] = [Counter() for _ in range(n_groups)]

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from hooke.features.aids import aid, has_aid
+from hooke.features.aids import AT_ONCE, aid, has_aid
 from hooke.features.encoders import Encoder, ModelWords, Spelling, Static, has_static, reduced_embedding, words_of
 from hooke.features.grouping import centres_of, nearest_centre
 from hooke.features.query import Index
@@ -43,6 +43,11 @@ def encoder_of(index: Index) -> Encoder:
     return Spelling()
 
 
+def needs_embedding(index: Index) -> bool:
+    """Whether the model's words would make search by meaning better; a large index is prepared beforehand."""
+    return not has_static() and not has_aid(index, EMBEDDING) and len(index) <= AT_ONCE
+
+
 def keep_embedding(index: Index, model: Model) -> None:
     """Keep what the index's model knows of words, so that search by meaning needs no model afterwards."""
     weight: Any = model.anatomy.embedding.weight
@@ -56,12 +61,12 @@ class Vectors:
     encoder: Encoder
     weights: Mapping[str, float]
     """How much each word counts."""
-    codes: Int[ndarray, "label width"]
+    codes: Integer[ndarray, "label width"]
     lengths: Float[ndarray, " label"]
     """Length of each row of codes."""
-    features: Int[ndarray, " label"]
+    features: Integer[ndarray, " label"]
     centres: Float[ndarray, "cell width"]
-    starts: Int[ndarray, " cell_plus_one"]
+    starts: Integer[ndarray, " cell_plus_one"]
 
     @staticmethod
     def of(index: Index, encoder: Encoder | None = None, *, wait: bool = False) -> "Vectors":
@@ -86,7 +91,7 @@ class Vectors:
         names = ("codes", "lengths", "features", "centres", "starts")
         return Vectors(encoder, weights, *(arrays[name] for name in names))
 
-    def nearest(self, query: str) -> tuple[Int[ndarray, " found"], Float[ndarray, " found"]]:
+    def nearest(self, query: str) -> tuple[Integer[ndarray, " found"], Float[ndarray, " found"]]:
         """The features whose labels are nearest to a query, best first, and the cosines; none if it knows no word."""
         row = self.encoder.encode([query], self.weights)[0]
         if not row.any():
@@ -140,17 +145,17 @@ def word_weights(texts: Sequence[str]) -> dict[str, float]:
     return {word: math.log((len(texts) + 1) / count) for word, count in counts.items()}
 
 
-def _codes(rows: Float[ndarray, "n width"]) -> Int[ndarray, "n width"]:
+def _codes(rows: Float[ndarray, "n width"]) -> Integer[ndarray, "n width"]:
     top = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-9)
     return np.rint(rows / top * 127).astype(np.int8)
 
 
-def _lengths(codes: Int[ndarray, "n width"]) -> Float[ndarray, " n"]:
+def _lengths(codes: Integer[ndarray, "n width"]) -> Float[ndarray, " n"]:
     squares = [(codes[at : at + _AT_ONCE].astype(np.float32) ** 2).sum(1) for at in range(0, len(codes), _AT_ONCE)]
     return np.sqrt(np.concatenate(squares)) if squares else np.zeros(0, np.float32)
 
 
-def _cells(codes: Int[ndarray, "n width"]) -> tuple[ndarray, ndarray, ndarray]:
+def _cells(codes: Integer[ndarray, "n width"]) -> tuple[ndarray, ndarray, ndarray]:
     """The order that sorts rows by cell, the centres, and where each cell begins."""
     if len(codes) < LEAST_FOR_CELLS:
         return np.arange(len(codes)), np.zeros((0, codes.shape[1]), np.float32), np.array([0, len(codes)])
@@ -164,11 +169,11 @@ def _cells(codes: Int[ndarray, "n width"]) -> tuple[ndarray, ndarray, ndarray]:
     return np.argsort(cell, kind="stable"), centres, starts
 
 
-def _products(codes: Int[ndarray, "n width"], row: Float[ndarray, " width"]) -> Float[ndarray, " n"]:
+def _products(codes: Integer[ndarray, "n width"], row: Float[ndarray, " width"]) -> Float[ndarray, " n"]:
     return codes.astype(np.float32) @ row
 
 
-def _largest(values: Float[ndarray, " n"], n: int) -> Int[ndarray, " found"]:
+def _largest(values: Float[ndarray, " n"], n: int) -> Integer[ndarray, " found"]:
     """Places of the n largest, largest first."""
     if len(values) > n:
         some = np.argpartition(-values, n)[:n]

@@ -7,7 +7,7 @@ token most of all are known for every token and are found as well.
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from hooke.errors import UnknownName
@@ -19,7 +19,9 @@ Direction = Literal["promoted", "suppressed"]
 AID = "tokens-1"
 
 
-def moving(index: Index, token: int, direction: Direction) -> tuple[Int[ndarray, " found"], Float[ndarray, " found"]]:
+def moving(
+    index: Index, token: int, direction: Direction
+) -> tuple[Integer[ndarray, " found"], Float[ndarray, " found"]]:
     """The features that move a token this way, strongest first, and their standardised effects.
 
     Raises:
@@ -39,7 +41,7 @@ def moving(index: Index, token: int, direction: Direction) -> tuple[Int[ndarray,
     return features[order], values[order]
 
 
-def _strongest(index: Index, token: int) -> tuple[Int[ndarray, " found"], Float[ndarray, " found"]]:
+def _strongest(index: Index, token: int) -> tuple[Integer[ndarray, " found"], Float[ndarray, " found"]]:
     try:
         hits = index.promoting(token)
     except UnknownName:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Integer
 from numpy import ndarray
 
 from hooke.errors import BadRequest, UnknownName
@@ -31,13 +31,13 @@ _PIECE = 2**20
 class PhraseHits:
     """The features whose examples contain a phrase, those that peak on it in most examples first."""
 
-    features: Int[ndarray, " found"]
+    features: Integer[ndarray, " found"]
     """Their numbers."""
-    n_examples: Int[ndarray, " found"]
+    n_examples: Integer[ndarray, " found"]
     """Stored examples of each that contain it."""
-    n_peaks: Int[ndarray, " found"]
+    n_peaks: Integer[ndarray, " found"]
     """Of these, how many have their peak on the phrase, or on the token behind it."""
-    example: Int[ndarray, " found"]
+    example: Integer[ndarray, " found"]
     """Position in the corpus of the peak of one of them."""
     n_places: int
     """Places of the phrase that were looked at."""
@@ -107,7 +107,7 @@ def _by_feature(arrays: dict[str, ndarray], entries: ndarray, on: ndarray, n_pla
     )
 
 
-def _places(arrays: dict[str, ndarray], wanted: bytes) -> tuple[Int[ndarray, " n"], Int[ndarray, " n"], bool]:
+def _places(arrays: dict[str, ndarray], wanted: bytes) -> tuple[Integer[ndarray, " n"], Integer[ndarray, " n"], bool]:
     """First and last token of places where the bytes are, and whether there are more."""
     found: list[int] = []
     for start in _scattered_starts(len(arrays["bytes"])):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
 from hooke.errors import BadRequest, HookeError
@@ -36,7 +36,7 @@ _REMEMBERED = 32
 class Found:
     """All features that answer a question, best first."""
 
-    features: Int[ndarray, " found"]
+    features: Integer[ndarray, " found"]
     """Their numbers."""
     values: Float[ndarray, " found"]
     """What each is ordered by; NaN where the order is all there is."""
@@ -58,7 +58,7 @@ class Found:
 class Shown:
     """The part of what was found that is shown."""
 
-    features: Int[ndarray, " shown"]
+    features: Integer[ndarray, " shown"]
     """A page of features."""
     values: Float[ndarray, " shown"]
     """What each is ordered by."""

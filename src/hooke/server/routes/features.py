@@ -1,5 +1,6 @@
 """Features of one dictionary: the listing with its filters, and the panels of a page, each its own request."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -28,6 +29,7 @@ router = APIRouter(prefix="/api/dictionaries/{dictionary}", tags=["features"])
 Here = Annotated[Residents, Depends(residents_of)]
 Client = Annotated[str, Depends(client_of)]
 Sort = Literal["number", "density", "max", "score", "f1", "label"]
+_CARDS = 32
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 MAX_TEXT = 20_000
 """Characters of a text that is read with the model."""
@@ -490,7 +492,7 @@ def list_features(
 def get_feature(dictionary: str, feature: int, here: Here) -> FeatureHeader:
     """The head of a feature's page."""
     index = here.index(dictionary)
-    card = index.card(feature)
+    card = card_of(index, feature)
     return FeatureHeader(
         feature=feature,
         address=card.name,
@@ -517,7 +519,7 @@ def get_feature(dictionary: str, feature: int, here: Here) -> FeatureHeader:
 @router.get("/features/{feature}/histogram")
 def feature_histogram(dictionary: str, feature: int, here: Here) -> FeatureHistogram:
     """How strongly the feature fires, and in which parts of the corpus."""
-    card = here.index(dictionary).card(feature)
+    card = card_of(here.index(dictionary), feature)
     values = quantiles(card.histogram, QUANTILES)
     return FeatureHistogram(
         edges=list(card.histogram.edges),
@@ -539,7 +541,7 @@ def feature_examples(
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
 ) -> ExamplePage:
     """A page of the texts that fire the feature; `unique` leaves out those that say nearly the same."""
-    card = here.index(dictionary).card(feature)
+    card = card_of(here.index(dictionary), feature)
     groups = {one.name: one.examples for one in card.groups}
     if group not in groups and group not in GROUPS:
         raise UnknownName(f"No group of examples '{group}'.", "", f"Groups: {', '.join(GROUPS)}.")
@@ -560,7 +562,7 @@ def feature_examples(
 def feature_effects(dictionary: str, feature: int, here: Here) -> FeatureEffects:
     """The tokens that the feature promotes and suppresses."""
     index = here.index(dictionary)
-    card = index.card(feature)
+    card = card_of(index, feature)
     return FeatureEffects(
         promoted=[_effect_out(one) for one in card.promoted],
         suppressed=[_effect_out(one) for one in card.suppressed],
@@ -574,7 +576,7 @@ def feature_effects(dictionary: str, feature: int, here: Here) -> FeatureEffects
 def feature_neighbours(dictionary: str, feature: int, here: Here) -> FeatureNeighbours:
     """The features that write alike, and those that fire together with it."""
     index = here.index(dictionary)
-    card = index.card(feature)
+    card = card_of(index, feature)
     return FeatureNeighbours(
         neighbours=[
             NeighbourOut(feature=one.feature, address=index.address(one.feature), label=one.label, cosine=one.cosine)
@@ -639,7 +641,7 @@ async def try_text(
 ) -> TryOut:
     """The feature on a text of one's own; this runs the model."""
     index = here.index(dictionary)
-    card = index.card(feature)
+    card = card_of(index, feature)
     raw = await read_raw(here, index, client, body.text)
     activations = raw.activations(feature)
     counted = np.where(raw.counted, activations, 0)
@@ -691,6 +693,17 @@ def export_features(dictionary: str, body: Annotated[ExportBody, Body()], here: 
     text = page(f"{len(cards)} features of {manifest.dictionary}", sections, provenance=about)
     name = f'attachment; filename="{manifest.name}-features.html"'
     return HTMLResponse(text, headers={"Content-Disposition": name})
+
+
+def card_of(index: Index, feature: int) -> Card:
+    """The card of a feature; the panels of one page ask for it in a row."""
+    cards: OrderedDict[tuple[int, bool], Card] = index.aids.setdefault("cards", OrderedDict())
+    key = (feature, index.text is not None)
+    card = cards.get(key) or index.card(feature)
+    cards[key] = card
+    while len(cards) > _CARDS:
+        cards.popitem(last=False)
+    return card
 
 
 def place_of(cursor: str | None) -> int:
