@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location
 TESTS  ?= tests
 
-.PHONY: help env dev demo test check format cli-page bench clean
+.PHONY: help env dev demo test check format cli-page web bench clean
 
 help: ## what can be made here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -43,11 +43,15 @@ check: dev ## format, lint, types, layers, sizes, CLI page
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/sizes.py
 	@$(BIN)/python scripts/cli_page.py --check
+	@$(BIN)/python scripts/web_build.py
 
 format: dev ## put the sources into their form, and write the CLI page
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(BIN)/python scripts/cli_page.py
+
+web: ## build the microscope's pages into the package; the only thing here that needs Node (20.19 or newer)
+	@cd web && npm ci --no-audit --no-fund && npm run types && npm run check && npm run test && npm run build
 
 bench: dev ## measure: speed and memory, side by side with other tools
 	@$(BIN)/python bench/run.py

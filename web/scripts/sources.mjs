@@ -16,7 +16,7 @@ function filesUnder(path) {
 /** The hash of all sources below the folder of the web app. */
 export function sourcesHash(root) {
   const files = ROOTS.flatMap((name) => filesUnder(join(root, name)));
-  const names = files.map((file) => relative(root, file).split(sep).join("/")).filter((name) => !name.endsWith(".test.ts"));
+  const names = files.map((file) => relative(root, file).split(sep).join("/"));
   return sha(names.sort().map((name) => `${name} ${sha(readFileSync(join(root, name)))}\n`).join(""));
 }
 

@@ -50,5 +50,5 @@ export function around(tokens: readonly string[], peak: number, width: "near" | 
 }
 
 function endsSentence(token: string): boolean {
-  return /[.!?。]["'”’)]*\s*$/.test(token) || token.includes("\n");
+  return /[.!?。]["'”’)]*\s*$|^<\|.*\|>$/.test(token) || token.includes("\n");
 }

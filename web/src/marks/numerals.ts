@@ -76,3 +76,11 @@ function picture(character: string): string {
 function minus(text: string): string {
   return text.replaceAll("-", MINUS);
 }
+
+/** A moment given in seconds since 1970, as date and time of this place. */
+export function when(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined) return "–";
+  const at = new Date(seconds * 1000);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
+}
