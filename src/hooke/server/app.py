@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse, HTMLResponse, Response
-from fastapi.routing import APIRoute
 
 import hooke
 from hooke.lab import Lab
@@ -15,7 +15,19 @@ from hooke.server.jobs import Jobs
 from hooke.server.kinds import job_kinds
 from hooke.server.problems import RESPONSES, Problem, add_handlers, refuse
 from hooke.server.residents import Residents
-from hooke.server.routes import features, health, indexes, jobs, library, maps, search
+from hooke.server.routes import (
+    features,
+    health,
+    indexes,
+    jobs,
+    library,
+    maps,
+    models,
+    prompts,
+    runs,
+    search,
+    steering,
+)
 
 STATIC = Path(__file__).parent / "static"
 ROUTERS: tuple[APIRouter, ...] = (
@@ -26,6 +38,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     maps.router,
     search.router,
     features.router,
+    models.router,
+    prompts.router,
+    steering.router,
+    runs.router,
 )
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -75,7 +91,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.residents.close()
 
 
-def _operation_id(route: APIRoute) -> str:
+def _operation_id(route: Any) -> str:
     return route.name
 
 

@@ -25,7 +25,9 @@ from hooke.server.turns import Turns
 T = TypeVar("T")
 _END = object()
 _AT_ONCE = 4
-"""Opened things of a kind that are kept; the one not used for longest goes first."""
+"""Indexes and dictionaries that are kept open, of each kind; the one not used for longest goes first."""
+_MODELS = 2
+"""Models that are kept in memory."""
 
 
 class Residents:
@@ -61,8 +63,7 @@ class Residents:
 
     def model_names(self) -> list[str]:
         """Models that requests may name: those of the zoo, of the lab, and the one that the server was started with."""
-        given = [self._given] if self._given else []
-        return sorted({*ZOO, *self.lab.names("models"), *given})
+        return sorted(self._references())
 
     def loaded(self) -> list[str]:
         """Names of the models in memory."""
@@ -107,11 +108,22 @@ class Residents:
         """End the models' thread."""
         self._turns.close()
 
+    def _references(self) -> dict[str, str]:
+        """What to load for each name. A request gives a name, never a path."""
+        # Conversions of the zoo's files are in the lab's room of models, too; their names are the zoo's.
+        folders = [name for name in self.lab.names("models") if not name.startswith(tuple(f"{one}-" for one in ZOO))]
+        found = {name: name for name in ZOO} | {name: str(self.lab.path("models", name)) for name in folders}
+        if self._given:
+            path = Path(self._given).expanduser()
+            called = path.resolve().name.removesuffix(".gguf") if path.exists() else self._given.replace("/", "--")
+            found[called] = self._given
+        return found
+
     def _model(self, name: str) -> Model:
         if name not in self._models:
-            while len(self._models) >= 2:
+            while len(self._models) >= _MODELS:
                 self._models.popitem(last=False)
-            self._models[name] = load(name, lab=self.lab)
+            self._models[name] = load(self._references()[name], name=name, lab=self.lab)
         self._models.move_to_end(name)
         return self._models[name]
 
@@ -122,6 +134,12 @@ class Residents:
                 "It was started read-only.",
                 "Start it again without --read-only: hooke serve",
             )
+        self.require_name(name)
+
+    def require_name(self, name: str) -> None:
+        """Raises:
+        UnknownName: requests may not name this model.
+        """
         names = self.model_names()
         if name not in names:
             raise UnknownName(
