@@ -1,0 +1,73 @@
+"""The logit lens: what the final norm and the unembedding make of the stream that leaves each block.
+
+The stream of an early layer was never meant for the unembedding: it is in another basis than the last one's, so early
+rows of the lens often show tokens that stand for nothing. A rank that falls from layer to layer is better evidence than
+the top token of one cell. The last row is the model's own prediction. (nostalgebraist 2020, "interpreting GPT: the
+logit lens".)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hooke.models.model import Model
+
+N_GUESSES = 10
+# Logits of about 64 MB are made at a time.
+_CHUNK_ELEMENTS = 2**24
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lens:
+    """The lens at every layer and position."""
+
+    ids: Int[Tensor, "layer pos guess"]
+    """Likeliest next tokens, best first."""
+    logprobs: Float[Tensor, "layer pos guess"]
+    """Their log-probabilities."""
+    rank: Int[Tensor, "layer pos"]
+    """How many tokens are likelier than the actual next one; -1 at the last position."""
+    actual: Float[Tensor, "layer pos"]
+    """Log-probability of the actual next token; NaN at the last position."""
+    entropy: Float[Tensor, "layer pos"]
+    """Entropy of the prediction, in nats."""
+
+
+def logit_lens(
+    model: Model, streams: Sequence[Float[Tensor, "pos d_model"]], tokens: Int[Tensor, " pos"], n: int = N_GUESSES
+) -> Lens:
+    """The lens on the residual stream after each of some layers, of one prompt.
+
+    Raises:
+        UnsupportedModel: the model has no final norm or no unembedding.
+    """
+    n = min(n, model.d_vocab)
+    rows = [_row(model, stream, tokens, n) for stream in streams]
+    ids, logprobs, rank, actual, entropy = (torch.stack(parts) for parts in zip(*rows, strict=True))
+    return Lens(ids=ids, logprobs=logprobs, rank=rank, actual=actual, entropy=entropy)
+
+
+def _row(model: Model, stream: Tensor, tokens: Tensor, n: int) -> tuple[Tensor, ...]:
+    following = torch.cat([tokens[1:], tokens.new_full((1,), -1)])
+    size = max(1, _CHUNK_ELEMENTS // model.d_vocab)
+    parts = [
+        _chunk(model, stream[at : at + size], following[at : at + size], n) for at in range(0, len(stream), size)
+    ]
+    return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+
+
+def _chunk(model: Model, stream: Tensor, following: Tensor, n: int) -> tuple[Tensor, ...]:
+    with torch.no_grad():
+        logits = model.unembed(stream.to(model.device, model.dtype)).float()
+    logprobs = logits.log_softmax(-1)
+    is_known = following >= 0
+    own = logprobs.gather(-1, following.clamp_min(0)[:, None])
+    best = logprobs.topk(n, dim=-1)
+    rank = torch.where(is_known, (logprobs > own).count_nonzero(-1), -1)
+    actual = torch.where(is_known, own[:, 0], torch.nan)
+    # softmax is one fused pass; exp of logprobs would be several times as slow. 0 · -inf counts as 0.
+    entropy = -logits.softmax(-1).mul_(logprobs.nan_to_num_(neginf=0.0)).sum(-1)
+    return best.indices.int().cpu(), best.values.cpu(), rank.int().cpu(), actual.cpu(), entropy.cpu()
