@@ -5,8 +5,8 @@ export interface Attention {
   size: number;
   /** Row `i` begins at `i (i + 1) / 2` and has `i + 1` weights. */
   bytes: ArrayLike<number>;
-  /** The weight of the byte 255. */
-  scale: number;
+  /** For each row the weight of the byte 1. */
+  scales: ArrayLike<number>;
 }
 
 export interface Source {
@@ -17,7 +17,7 @@ export interface Source {
 /** How much the token at `to` reads from the one at `from`; 0 for what comes later. */
 export function weight(attention: Attention, to: number, from: number): number {
   if (from > to || to >= attention.size) return 0;
-  return ((attention.bytes[(to * (to + 1)) / 2 + from] ?? 0) / 255) * attention.scale;
+  return (attention.bytes[(to * (to + 1)) / 2 + from] ?? 0) * (attention.scales[to] ?? 0);
 }
 
 /** How much a token reads from each of those up to it, and how much each later one reads from it. */

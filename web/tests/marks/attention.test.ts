@@ -2,14 +2,14 @@ import { expect, test } from "vitest";
 import { around, matrixPixels, strongest, weight, type Attention } from "../../src/marks/attention";
 
 /** Three tokens: the second reads half from the first, the third all from the second. */
-const HEAD: Attention = { size: 3, bytes: Uint8Array.from([255, 128, 127, 0, 255, 0]), scale: 1 };
+const HEAD: Attention = { size: 3, bytes: Uint8Array.from([255, 128, 127, 0, 255, 0]), scales: [1 / 255, 1 / 255, 1 / 255] };
 
 test("weights come from the lower triangle", () => {
-  expect(weight(HEAD, 0, 0)).toBe(1);
+  expect(weight(HEAD, 0, 0)).toBeCloseTo(1, 9);
   expect(weight(HEAD, 1, 0)).toBeCloseTo(0.5, 2);
-  expect(weight(HEAD, 2, 1)).toBe(1);
+  expect(weight(HEAD, 2, 1)).toBeCloseTo(1, 9);
   expect(weight(HEAD, 0, 2)).toBe(0);
-  expect(weight({ ...HEAD, scale: 0.5 }, 2, 1)).toBe(0.5);
+  expect(weight({ ...HEAD, scales: [0, 0, 0.5 / 255] }, 2, 1)).toBe(0.5);
 });
 
 test("a token reads from those before it and is read by those after it", () => {
