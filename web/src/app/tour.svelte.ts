@@ -8,15 +8,18 @@ export interface Step {
 }
 
 const KEY = "hooke-tour";
+/** What the tour looks for: the starter's features of it are easily read in any language. */
+export const SOUGHT = "music";
 
 class Tour {
   /** The step that is shown; -1 while there is none. */
   at = $state(-1);
   dictionary = $state("");
+  feature = $state(0);
 
   constructor() {
-    const [at, dictionary] = (window.sessionStorage.getItem(KEY) ?? "").split(" ");
-    if (dictionary) Object.assign(this, { at: Number(at), dictionary });
+    const [at, feature, dictionary] = (window.sessionStorage.getItem(KEY) ?? "").split(" ");
+    if (dictionary) Object.assign(this, { at: Number(at), feature: Number(feature), dictionary });
   }
 
   /** Whether the tour was taken or sent away before. */
@@ -24,8 +27,14 @@ class Tour {
     return window.localStorage.getItem(KEY) === "known";
   }
 
-  start(dictionary: string): void {
+  get steps(): Step[] {
+    return stepsOf(this.dictionary, this.feature);
+  }
+
+  /** Begins at the first step; `feature` is the one that is looked at closely. */
+  start(dictionary: string, feature: number): void {
     this.dictionary = dictionary;
+    this.feature = feature;
     this.#go(0);
   }
 
@@ -41,7 +50,7 @@ class Tour {
   #go(at: number): void {
     this.at = at;
     if (at < 0) window.sessionStorage.removeItem(KEY);
-    else window.sessionStorage.setItem(KEY, `${at} ${this.dictionary}`);
+    else window.sessionStorage.setItem(KEY, `${at} ${this.feature} ${this.dictionary}`);
   }
 }
 
@@ -51,10 +60,35 @@ export const tour = new Tour();
 export function stepsOf(dictionary: string, feature: number): Step[] {
   const base = `/d/${encodeURIComponent(dictionary)}`;
   return [
-    { title: "Find", path: base, query: { q: "question", mode: "meaning" }, text: "Each row is a feature: a direction inside the model that fires on some kinds of text. This list answers a search by meaning. The other modes look for words, for a text that fires features, for a token that they move, and in the text of examples." },
-    { title: "Read", path: `${base}/f/${feature}`, query: {}, text: "One feature. The texts are what fires it, from the strongest down to the weakest fifth; the darker and the more underlined, the stronger. The label was counted from them, and its score was measured on tokens that it was not made from." },
-    { title: "Try", path: `${base}/f/${feature}`, query: { try: "Where are you going, and why did nobody tell me about it?" }, text: "Type a text of your own and see where the feature fires, and how that compares with all that it does on the corpus." },
-    { title: "Steer", path: `${base}/f/${feature}`, query: { steer: "1" }, text: "Push the model along the feature while it writes. Beside the steered text stand the model as it is, and a push of the same size along a random direction: what the random one does too, the feature does not explain." },
-    { title: "See it all", path: `${base}/map`, query: {}, text: "All features on one plane: those that write alike lie together. Draw a line around some to list them. From here on, Prompt takes a text of yours apart, layer by layer." },
+    {
+      title: "Find",
+      path: base,
+      query: { q: SOUGHT },
+      text: "Each row is a feature: a direction inside the model that fires on some kinds of text. Here are those whose labels speak of music. The other modes search by meaning, by a text that fires features, by a token that they move, and in the text of examples.",
+    },
+    {
+      title: "Read",
+      path: `${base}/f/${feature}`,
+      query: {},
+      text: "One feature. The texts are what fires it, from the strongest down to the weakest fifth; the darker and the more underlined, the stronger. The label was counted from them, and its score was measured on tokens that it was not made from.",
+    },
+    {
+      title: "Try",
+      path: `${base}/f/${feature}`,
+      query: { try: "The orchestra played all night, and nobody wanted the music to end." },
+      text: "Type a text of your own into the box and see where the feature fires, and how that compares with all that it does on the corpus.",
+    },
+    {
+      title: "Steer",
+      path: `${base}/f/${feature}`,
+      query: { steer: "1" },
+      text: "Push the model along the feature while it writes (on the right). Beside the steered text stand the model as it is, and a push of the same size along a random direction: what the random one does too, the feature does not explain.",
+    },
+    {
+      title: "See it all",
+      path: `${base}/map`,
+      query: {},
+      text: "All features on one plane: those that write alike lie together. Draw a line around some to list them. From here on, Prompt takes a text of yours apart, layer by layer.",
+    },
   ];
 }

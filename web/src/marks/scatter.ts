@@ -103,7 +103,7 @@ export function pixelAt(view: View, x: number, y: number, width: number, height:
 /** The diameter of a point in pixels: many points are small ones, and zooming in lets them grow a little. */
 export function pointSize(n: number, width: number, height: number, zoom: number): number {
   const share = Math.sqrt((width * height) / Math.max(n, 1));
-  return Math.min(14, Math.max(1.5, share * 0.28) * Math.sqrt(zoom));
+  return Math.min(14, Math.max(1.5, share * 0.4) * Math.sqrt(zoom));
 }
 
 /** Colours for shares between 0 and 1, from a quiet colour to a loud one; what is not a number gets the quiet one, fainter. */
