@@ -115,4 +115,5 @@ def test_words_between_quotation_marks_are_whole():
         Term("city", True),
         Term("ham", False),
     ]
+    assert [term.word for term in search_terms("resid_post.1")] == ["resid", "post", "1"], "as the words are kept"
     assert search_terms('open "mark') == [Term("open", False), Term("mark", False)]

@@ -31,7 +31,7 @@ CREATE VIRTUAL TABLE search USING fts5 (
 );
 """
 _COLUMNS = "feature, text, source, kind, score, f1, n, words"
-_TOO_COMMON = 20_000
+_TOO_COMMON = 8_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +113,7 @@ def search_terms(text: str) -> list[Term]:
     terms = [
         Term(word, place % 2 == 1 and (closed or place < len(parts) - 1))
         for place, part in enumerate(parts)
-        for word in re.findall(r"\w+", part)
+        for word in re.findall(r"[^\W_]+", part)
     ]
     if not terms:
         raise BadRequest(
@@ -225,7 +225,7 @@ class LabelReader:
     def matching(self, text: str) -> tuple[list[int], bool]:
         """Rows of all labels with every one of these words, the best match first, and whether there are more.
 
-        Words with more than 20,000 hits are not ranked against each other: those with the best labels come, in order.
+        Words with more than 8,000 hits are not ranked against each other: those with the best labels come, in order.
 
         Raises:
             BadRequest: there is no word in the text.

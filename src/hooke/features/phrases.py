@@ -1,12 +1,13 @@
 """Features whose stored examples contain a phrase, whatever its tokens and its case.
 
 The corpus lies as one run of bytes with the place of every token, and all examples lie sorted by where they are. A
-phrase is looked for in pieces of the corpus taken in a scattered order, so that for one that is everywhere the 4,000
-places that are looked at are from all of it.
+phrase is looked for in pieces of the corpus taken in a scattered order, so that for one that is everywhere the places
+that are looked at, 4,000 or as many as have 50,000 examples, are from all of it.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Integer
@@ -21,7 +22,8 @@ from hooke.features.tokens import TokenReader
 from hooke.features.vocabulary import Vocabulary
 
 AID = "phrases-1"
-MOST_PLACES = 4000
+MOST_PLACES, MOST_EXAMPLES = 4000, 50_000
+"""Places of a phrase, and examples at them, that are looked at."""
 LONGEST = 400
 
 _PIECE = 2**20
@@ -59,9 +61,12 @@ def containing(index: Index, phrase: str) -> PhraseHits:
     arrays = aid(index, AID, lambda: phrase_arrays(index, text), "bytes", "starts", "peaks", "owners", wait=False)
     first, last, is_bounded = _places(arrays, wanted.encode())
     window = first // text.context * text.context
-    low = np.searchsorted(arrays["peaks"], np.maximum(last - AFTER, window), "left")
-    high = np.searchsorted(arrays["peaks"], np.minimum(first + BEFORE, window + text.context - 1), "right")
+    low = _sought(arrays["peaks"], np.maximum(last - AFTER, window), "left")
+    high = _sought(arrays["peaks"], np.minimum(first + BEFORE, window + text.context - 1), "right")
     counts = np.maximum(high - low, 0)
+    if counts.sum() > MOST_EXAMPLES:
+        step = int(np.ceil(counts.sum() / MOST_EXAMPLES))
+        first, last, low, counts, is_bounded = first[::step], last[::step], low[::step], counts[::step], True
     entries = np.arange(counts.sum()) + np.repeat(low - (np.cumsum(counts) - counts), counts)
     peaks = arrays["peaks"][entries].astype(np.int64)
     on = (peaks >= np.repeat(first, counts)) & (peaks <= np.repeat(last + 1, counts))
@@ -116,10 +121,17 @@ def _places(arrays: dict[str, ndarray], wanted: bytes) -> tuple[Integer[ndarray,
         while at >= 0 and len(found) <= MOST_PLACES:
             found.append(start + at)
             at = piece.find(wanted, at + 1)
+        if len(found) > MOST_PLACES:
+            break
     begin = np.sort(np.array(found[:MOST_PLACES], np.int64))
-    first = np.searchsorted(arrays["starts"], begin, "right") - 1
-    last = np.searchsorted(arrays["starts"], begin + len(wanted) - 1, "right") - 1
+    first = _sought(arrays["starts"], begin, "right") - 1
+    last = _sought(arrays["starts"], begin + len(wanted) - 1, "right") - 1
     return first, last, len(found) > MOST_PLACES
+
+
+def _sought(where: Integer[ndarray, " n"], values: Integer[ndarray, " m"], side: Literal["left", "right"]) -> ndarray:
+    """Where values belong in sorted ones; asked in the same type, since another one would have all of them copied."""
+    return np.searchsorted(where, values.astype(where.dtype), side)
 
 
 def _scattered_starts(n_bytes: int) -> Iterator[int]:

@@ -203,12 +203,11 @@ class Index:
     def _partners(
         self, feature: int, others: ndarray, together: ndarray, labels: Mapping[int, Sequence[Label]]
     ) -> tuple[Partner, ...]:
-        n_active = self._statistics["n_active"].astype(np.float64)
+        n_active = self._statistics["n_active"]
         there = together > 0
         others, together = others[there], together[there]
-        pmi, jaccard = association(
-            together.astype(np.float64), n_active[[feature]], n_active[others], self.manifest.n_counted
-        )
+        own, theirs = n_active[[feature]].astype(np.float64), n_active[others].astype(np.float64)
+        pmi, jaccard = association(together.astype(np.float64), own, theirs, self.manifest.n_counted)
         return tuple(
             Partner(feature=other, count=count, pmi=bits, jaccard=share, label=first_label(labels, other))
             for other, count, bits, share in zip(

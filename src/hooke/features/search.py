@@ -48,7 +48,7 @@ class Found:
     """token: the token, as it is written."""
     rows: dict[int, int] = field(default_factory=dict)
     """words: the row of the label that was found of each feature."""
-    places: dict[int, int] = field(default_factory=dict)
+    places: Integer[ndarray, " found"] | None = None
     """examples: where in the corpus an example of each feature has its peak."""
     raw: RawReading | None = None
     """text: what fires on it."""
@@ -62,6 +62,8 @@ class Shown:
     """A page of features."""
     values: Float[ndarray, " shown"]
     """What each is ordered by."""
+    at: Integer[ndarray, " shown"]
+    """Their places among all that was found."""
     total: int
     """How many pass the filter."""
     n_hidden: int
@@ -160,7 +162,7 @@ def by_examples(index: Index, query: str) -> Found:
         values=hits.n_examples.astype(np.float64),
         note=f"stored examples that contain it, those that peak on it first; {count} were looked at",
         is_bounded=hits.is_bounded,
-        places=dict(zip(hits.features.tolist(), hits.example.tolist(), strict=True)),
+        places=hits.example,
     )
 
 
@@ -191,12 +193,14 @@ def by_text(index: Index, raw: RawReading, sort: TextSort) -> Found:
 def shown(index: Index, found: Found, *, max_density: float, start: int, limit: int) -> Shown:
     """A page of the features that are not too dense."""
     passes: Bool[ndarray, " found"] = Listing.of(index).density[found.features] <= max_density
-    features, values = found.features[passes], found.values[passes]
+    passing = np.flatnonzero(passes)
+    at = passing[start : start + limit]
     return Shown(
-        features=features[start : start + limit],
-        values=values[start : start + limit],
-        total=len(features),
-        n_hidden=len(passes) - len(features),
+        features=found.features[at],
+        values=found.values[at],
+        at=at,
+        total=len(passing),
+        n_hidden=len(passes) - len(passing),
     )
 
 
@@ -245,6 +249,6 @@ def around_peak(index: Index, raw: RawReading, feature: int) -> tuple[tuple[str,
     return tokens, np.round(activations[here].astype(np.float64), 5).tolist()
 
 
-def example_of(index: Index, found: Found, feature: int) -> Example | None:
-    """An example of a feature that contains the phrase asked for."""
-    return index.example_at(feature, found.places[feature])
+def example_of(index: Index, found: Found, at: int) -> Example | None:
+    """An example that contains the phrase asked for, of the feature at a place among those found."""
+    return None if found.places is None else index.example_at(int(found.features[at]), int(found.places[at]))

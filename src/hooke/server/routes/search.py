@@ -124,7 +124,7 @@ class ReadBody(BaseModel):
     """score: share of its own maximum times rarity; sum and max of activations; frequency: tokens on which it fires."""
     per_token: int = Field(default=3, ge=0, le=64)
     """Features listed for each token."""
-    max_density: float = Field(default=1, ge=0, le=1)
+    max_density: float = Field(default=1.0, ge=0, le=1)
     """Leave out features that fire on more of the corpus."""
     limit: int = Field(default=20, ge=1, le=200)
     """Features of the whole text."""
@@ -200,7 +200,7 @@ async def search_features(
             await _learn_words(here, index, client)
         found = await run_sync(lambda: search(index, q, mode, direction=direction))
     part = await run_sync(lambda: shown(index, found, max_density=bound, start=start, limit=limit))
-    items = await run_sync(lambda: _hits(index, found, part, q, mode, direction))
+    items = await run_sync(lambda: hits_of(index, found, part, q, mode, direction))
     return SearchResult(
         mode=mode,
         items=items,
@@ -244,16 +244,17 @@ def _hidden(bound: float, is_default: bool, n: int) -> list[Hidden]:
     return [Hidden(filter="max_density", value=f"{bound:g}", is_default=is_default, n=n)]
 
 
-def _hits(
+def hits_of(
     index: Index, found: Found, part: Shown, query: str, mode: Mode, direction: Literal["promoted", "suppressed"]
 ) -> list[SearchHit]:
+    """A page of what was found, as it is sent."""
     features = part.features.tolist()
     best = {feature: labels[0] for feature, labels in index.labels.of_many(features).items()}
     rows = index.labels.rows([found.rows[feature] for feature in features]) if found.rows else {}
     items = []
-    for feature, value in zip(features, part.values.tolist(), strict=True):
+    for feature, value, at in zip(features, part.values.tolist(), part.at.tolist(), strict=True):
         label = rows.get(found.rows.get(feature, -1)) or best.get(feature)
-        detail = _detail(index, found, feature, value, label, query, mode)
+        detail = _detail(index, found, at, value, label, query, mode)
         if mode == "token":
             detail = detail.model_copy(update={"direction": direction})
         items.append(_hit(index, feature, label, detail))
@@ -261,7 +262,7 @@ def _hits(
 
 
 def _detail(
-    index: Index, found: Found, feature: int, value: float, label: Label | None, query: str, mode: Mode
+    index: Index, found: Found, at: int, value: float, label: Label | None, query: str, mode: Mode
 ) -> HitDetail:
     detail = HitDetail(kind=mode, value=value if np.isfinite(value) else None, token=found.token)
     if mode == "words" and label is not None:
@@ -269,9 +270,9 @@ def _detail(
         words = [] if spans else matching_words(label, query)
         return detail.model_copy(update={"spans": spans, "words": words})
     if mode == "text" and found.raw is not None:
-        tokens, values = around_peak(index, found.raw, feature)
+        tokens, values = around_peak(index, found.raw, int(found.features[at]))
         return detail.model_copy(update={"tokens": list(tokens), "values": values})
-    if mode == "examples" and (example := example_of(index, found, feature)) is not None:
+    if mode == "examples" and (example := example_of(index, found, at)) is not None:
         return detail.model_copy(update={"tokens": list(example.tokens), "values": list(example.activations)})
     return detail
 

@@ -1,0 +1,191 @@
+"""Features over HTTP, on the tiny lab's index."""
+
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from hooke.features.query import Index
+from tests.cli.tiny_lab import N_FEATURES, TinyLab
+
+HERE = "/api/dictionaries/tiny"
+HOSTILE = '<script>alert("x")</script> \u202eevil\u0000'
+
+
+@pytest.fixture(scope="module")
+def index(server_lab: TinyLab) -> Index:
+    return Index.open("tiny", lab=server_lab.lab)
+
+
+@pytest.fixture(scope="module")
+def busiest(index: Index) -> int:
+    return index.ranked("density", 1)[0].feature
+
+
+def get(api: httpx.Client, path: str, **query) -> dict:
+    answer = api.get(HERE + path, params=query or None)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_pages_of_the_listing_join_to_all_features(api: httpx.Client):
+    found, cursor = [], None
+    while True:
+        page = get(
+            api, "/features", sort="density", descending=True, limit=20, **({"cursor": cursor} if cursor else {})
+        )
+        assert bool(page["facets"]) == (cursor is None), "facets come with the first page"
+        found += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert sorted(row["feature"] for row in found) == list(range(N_FEATURES))
+    densities = [row["density"] for row in found]
+    assert densities == sorted(densities, reverse=True)
+    assert page["total"] == page["n_features"] == N_FEATURES
+
+
+def test_a_filter_is_named_with_what_it_hides(api: httpx.Client):
+    page = get(api, "/features", max_density=0.05, alive=True)
+    assert {one["filter"]: one["value"] for one in page["hidden"]} == {"max_density": "0.05", "alive": "true"}
+    without = get(api, "/features", alive=True)
+    hidden = {one["filter"]: one["n"] for one in page["hidden"]}
+    assert without["total"] == page["total"] + hidden["max_density"]
+    assert all(row["density"] <= 0.05 for row in page["items"])
+
+
+def test_the_head_is_the_cards(api: httpx.Client, index: Index, busiest: int):
+    head, card = get(api, f"/features/{busiest}"), index.card(busiest)
+    assert (head["address"], head["density"], head["max"]) == (card.name, card.density, card.max)
+    assert (head["layer"], head["unit"], head["is_dead"]) == (1, None, False)
+    assert head["labels"][0]["text"] == card.labels[0].text
+    assert head["provenance"]["n_counted"] == card.n_counted
+    assert get(api, "/features/0")["previous"] is None
+    assert get(api, f"/features/{N_FEATURES - 1}")["next"] is None
+
+
+def test_the_histogram_adds_up(api: httpx.Client, index: Index, busiest: int):
+    found, card = get(api, f"/features/{busiest}/histogram"), index.card(busiest)
+    assert sum(found["counts"]) == card.n_active
+    assert sum(found["counts"]) + found["n_zero"] == card.n_counted
+    assert len(found["edges"]) == len(found["counts"]) + 1
+    values = [one["value"] for one in found["quantiles"]]
+    assert values == sorted(values)
+    assert sum(one["share"] for one in found["by_source"]) == pytest.approx(1)
+
+
+def test_examples_come_by_group_and_page(api: httpx.Client, index: Index, busiest: int):
+    card = index.card(busiest)
+    first = get(api, f"/features/{busiest}/examples", limit=2, unique=False)
+    assert [one["value"] for one in first["items"]] == [one.value for one in card.examples[:2]]
+    assert {one["group"]: one["n"] for one in first["groups"]} == {one.name: len(one.examples) for one in card.groups}
+    second = get(api, f"/features/{busiest}/examples", limit=2, unique=False, cursor=first["next"])
+    assert second["items"][0] != first["items"][0]
+    for one in first["items"]:
+        assert len(one["tokens"]) == len(one["activations"]) == len(one["token_ids"])
+        assert 0 <= one["percentile"] <= 1
+    weakest = card.groups[-1].name
+    assert get(api, f"/features/{busiest}/examples", group=weakest)["items"][0]["group"] == weakest
+
+
+def test_examples_that_say_the_same_are_left_out_and_counted(api: httpx.Client, busiest: int):
+    every = get(api, f"/features/{busiest}/examples", unique=False, limit=100)
+    unique = get(api, f"/features/{busiest}/examples", limit=100)
+    # The lab's text is four sentences over and over.
+    assert unique["total"] + unique["n_alike"] == every["total"]
+    assert sum(one["n_alike"] for one in unique["items"]) == unique["n_alike"] > 0
+
+
+def test_effects_and_neighbours(api: httpx.Client, index: Index, busiest: int):
+    card = index.card(busiest)
+    effects = get(api, f"/features/{busiest}/effects")
+    assert [one["text"] for one in effects["promoted"]] == [one.text for one in card.promoted]
+    assert effects["chance"] == card.effects_chance
+    assert "resid_post.1" in effects["caution"]
+    near = get(api, f"/features/{busiest}/neighbours")
+    assert [one["feature"] for one in near["neighbours"]] == [one.feature for one in card.neighbours]
+    assert near["neighbours"][0]["address"] == index.address(card.neighbours[0].feature)
+
+
+def test_near_misses_are_silent_tokens(api: httpx.Client, busiest: int):
+    found = get(api, f"/features/{busiest}/near-misses", limit=3)
+    assert 0 < len(found["items"]) <= 3
+    for one in found["items"]:
+        assert one["activations"][one["peak"]] == 0
+        assert one["value"] <= one["needed"]
+    assert "neighbours" in found["method"]
+
+
+def test_trying_a_text(api: httpx.Client, index: Index, busiest: int):
+    text = "The bridge over the river was built of iron."
+    found = api.post(f"{HERE}/features/{busiest}/try", json={"text": text}).json()
+    assert "".join(found["tokens"]).endswith(text)
+    assert found["counted"][0] is False
+    for value, percentile in zip(found["activations"], found["percentiles"], strict=True):
+        assert (percentile is None) == (value == 0)
+    if found["peak"] is not None:
+        best = max(value for value, counted in zip(found["activations"], found["counted"], strict=True) if counted)
+        assert found["activations"][found["peak"]] == best
+        assert found["share_of_max"] == pytest.approx(best / index.card(busiest).max, rel=1e-4)
+
+
+def test_hostile_text_is_read_as_text(api: httpx.Client, busiest: int):
+    found = api.post(f"{HERE}/features/{busiest}/try", json={"text": HOSTILE})
+    assert found.status_code == 200
+    assert "".join(found.json()["tokens"]).endswith(HOSTILE)
+    assert found.headers["content-type"] == "application/json"
+
+
+def test_a_random_feature_fires(api: httpx.Client, index: Index):
+    drawn = {get(api, "/random")["feature"] for _ in range(12)}
+    assert len(drawn) > 1
+    assert all(index.card(feature).n_active for feature in drawn)
+
+
+def test_the_python_runs(api: httpx.Client, server_lab: TinyLab, busiest: int):
+    code = get(api, f"/features/{busiest}/python")["code"].replace("'tiny-model'", repr(str(server_lab.model)))
+    environment = {"HOOKE_LAB": str(server_lab.lab.root), "HF_HUB_OFFLINE": "1", "PATH": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"resid_post.1/{busiest}@tiny" in done.stdout
+
+
+def test_the_export_is_one_page_that_loads_nothing(api: httpx.Client, index: Index):
+    answer = api.post(f"{HERE}/export", json={"features": [3, 1, 3]})
+    assert "attachment" in answer.headers["content-disposition"]
+    assert answer.text.index(index.address(3)) < answer.text.index(index.address(1))
+    assert "src=" not in answer.text
+    assert "<script" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/features/48", 404, "No feature 48"),
+        ("/features/-1", 404, "No feature -1"),
+        ("/features/one", 422, "path.feature"),
+        ("/features/0/examples?group=best", 404, "No group of examples 'best'"),
+        ("/features?cursor=-3", 400, "is no cursor"),
+        ("/features?kind=colour", 400, "No feature has the kind"),
+        ("/features?limit=501", 422, "limit"),
+        ("/features?max_density=2", 422, "max_density"),
+    ],
+)
+def test_wrong_words_get_one_clear_problem(api: httpx.Client, path: str, status: int, said: str):
+    answer = api.get(HERE + path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert said in answer.text
+
+
+def test_an_unknown_dictionary_is_not_found(api: httpx.Client):
+    for name in ("nothing", "..", "%2e%2e%2fmodels"):
+        answer = api.get(f"/api/dictionaries/{name}/features/0")
+        assert answer.status_code in (400, 404)
+
+
+def test_an_export_of_nothing_or_too_much_is_refused(api: httpx.Client):
+    assert api.post(f"{HERE}/export", json={"features": []}).status_code == 422
+    assert api.post(f"{HERE}/export", json={"features": list(range(201))}).status_code == 422
+    assert api.post(f"{HERE}/export", json={"features": [999]}).status_code == 404
