@@ -5,6 +5,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,10 +20,10 @@ _EVERY = 0.2
 
 
 class Reporter:
-    """A progress sink that writes where every part stands."""
+    """A progress sink that tells where every part stands."""
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._send = tell
         self._steps: dict[str, dict[str, Any]] = {}
         self._begun: dict[str, float] = {}
         self._told = 0.0
@@ -57,7 +59,7 @@ class Reporter:
     def _tell(self, *, is_due: bool) -> None:
         if is_due or time.monotonic() - self._told > _EVERY:
             self._told = time.monotonic()
-            report(self._out, {"progress": list(self._steps.values())})
+            self._send({"progress": [dict(step) for step in self._steps.values()]})
 
 
 def report(out: TextIO, event: dict[str, Any]) -> None:
@@ -78,7 +80,7 @@ def main() -> int:
     arguments = kind.arguments.model_validate_json(sys.stdin.readline())
     threading.Thread(target=_end_with_server, daemon=True).start()
     try:
-        with showing(Reporter(out)):
+        with showing(Reporter(partial(report, out))):
             result = kind.work(Lab(Path(root)), arguments)
     except (HookeError, OSError) as error:
         report(out, {"problem": problem_of(error).model_dump()})

@@ -181,9 +181,10 @@ class Jobs:
                 if number in self._queue:
                     self._queue.remove(number)
                 self._end(job, "cancelled")
-            elif job.state == "running" and self._process is not None:
+            elif job.state == "running":
                 job.state = "cancelled"
-                self._process.terminate()
+                if self._process is not None:
+                    self._process.terminate()
         return job
 
     def resume(self, number: str) -> Job:
@@ -270,8 +271,8 @@ class Jobs:
     def _work(self, job: Job) -> None:
         self._write(job)
         self._tell(job)
-        command = [sys.executable, "-m", "hooke.server.job_process", str(self._lab.root), job.kind]
         # Its standard input stays open as long as this server lives: when it closes, the job knows that it is alone.
+        command = _command(self._lab, job.kind)
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
         ) as process:
@@ -321,6 +322,10 @@ class Jobs:
                 self._write(job)
                 written = time.monotonic()
         return False
+
+
+def _command(lab: Lab, kind: str) -> "list[str]":
+    return [sys.executable, "-m", "hooke.server.job_process", str(lab.root), kind]
 
 
 def _keep_log(lines: Any, job: Job) -> None:

@@ -1,5 +1,6 @@
 """Refusals as problem+json (RFC 9457): what was asked, what was found, and what to do, never a traceback."""
 
+import logging
 from collections.abc import Mapping
 from uuid import uuid4
 
@@ -124,6 +125,13 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(OSError)
     async def on_known(_: Request, error: Exception) -> JSONResponse:
         return response_of(problem_of(error))
+
+    @app.exception_handler(Exception)
+    async def on_unknown(_: Request, error: Exception) -> JSONResponse:
+        problem = problem_of(error)
+        # The traceback follows in the log: the framework raises the error again once this is sent.
+        logging.getLogger("uvicorn.error").error("trace %s", problem.trace_id)
+        return response_of(problem)
 
     @app.exception_handler(RequestValidationError)
     async def on_words(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -47,6 +47,8 @@ class TrainArguments(BaseModel):
     """Active features per token, where features compete."""
     n_tokens: int = Field(default=2_000_000, ge=1, le=10**11)
     """Tokens to train on, repetitions counted."""
+    batch: int = Field(default=4096, ge=1, le=2**20)
+    """Tokens per step."""
     seed: int = 0
     """Seed of the first weights and of the order."""
 
@@ -72,6 +74,7 @@ def train_work(lab: Lab, arguments: TrainArguments) -> dict[str, Any]:
         kind=arguments.kind,
         n_features=arguments.n_features,
         k=arguments.k,
+        batch=arguments.batch,
         n_tokens=arguments.n_tokens,
         seed=arguments.seed,
     )

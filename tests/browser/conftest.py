@@ -1,0 +1,26 @@
+"""A browser that looks at a running microscope over the tiny lab."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.server.conftest import microscope, server_lab  # noqa: F401
+from tests.server.tiny_server import Microscope
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, object]:
+    """Debian's browser; nothing is downloaded."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    return {"executable_path": chromium, "args": ["--no-sandbox", "--disable-dev-shm-usage"], "headless": True}
+
+
+@pytest.fixture
+def opened(microscope: Microscope, page: Page) -> Iterator[Page]:  # noqa: F811
+    """A page that was let in and shows the home page; goes on with `page.goto(microscope.address + path)`."""
+    page.goto(microscope.link())
+    yield page

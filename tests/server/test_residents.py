@@ -1,0 +1,144 @@
+import asyncio
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hooke.server.residents
+from hooke.errors import BadArtefact, BadRequest, UnknownName
+from hooke.lab import Lab
+from hooke.models.model import Model
+from hooke.server.problems import NoModel
+from hooke.server.residents import Residents
+from tests.cli.tiny_lab import TinyLab
+
+
+@pytest.fixture
+def residents(server_lab: TinyLab) -> Iterator[Residents]:
+    made = Residents(server_lab.lab, model=str(server_lab.model))
+    yield made
+    made.close()
+
+
+def test_an_index_is_opened_once_and_again_when_it_was_replaced(server_lab: TinyLab, tmp_path: Path):
+    lab = Lab(tmp_path / "lab")
+    shutil.copytree(server_lab.lab.path("features", "tiny"), lab.path("features", "tiny"))
+    residents = Residents(lab)
+    first = residents.index("tiny")
+    assert residents.index("tiny") is first
+    shutil.rmtree(lab.path("features", "tiny"))
+    with pytest.raises(UnknownName):
+        residents.index("tiny")
+    shutil.copytree(server_lab.lab.path("features", "tiny"), lab.path("features", "tiny"))
+    again = residents.index("tiny")
+    assert again is not first
+    assert first.card(3).name == again.card(3).name  # who has the old one open can still read it
+    residents.close()
+
+
+def test_a_damaged_index_is_refused_and_the_next_one_opened(server_lab: TinyLab, tmp_path: Path):
+    lab = Lab(tmp_path / "lab")
+    shutil.copytree(server_lab.lab.path("features", "tiny"), lab.path("features", "tiny"))
+    residents = Residents(lab)
+    (lab.path("features", "tiny") / "index.json").write_text("{")
+    with pytest.raises(BadArtefact):
+        residents.index("tiny")
+    assert len(residents.index("smollm2-res")) == 8192
+    residents.close()
+
+
+@pytest.mark.parametrize("name", ["../tiny", "/etc", "a/b", "", "a\0b", "..", "tiny\n", "x" * 101])
+def test_names_never_become_paths(residents: Residents, name: str):
+    for look_up in (residents.index, residents.dictionary):
+        with pytest.raises(BadRequest):
+            look_up(name)
+
+
+def test_requests_cannot_name_a_folder_as_a_model(residents: Residents, server_lab: TinyLab):
+    for name in (str(server_lab.model), "owner/name", "../tiny-model"):
+        with pytest.raises(UnknownName):
+            asyncio.run(residents.with_model(name, "a", lambda model: model.name))
+
+
+def test_concurrent_first_requests_load_a_model_once(residents: Residents, monkeypatch: pytest.MonkeyPatch):
+    loads: list[str] = []
+    original = hooke.server.residents.load
+
+    def counted(ref: str, **rest: object) -> Model:
+        loads.append(ref)
+        return original(ref, **rest)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(hooke.server.residents, "load", counted)
+
+    async def both() -> list[int]:
+        asked = [residents.with_model("tiny-model", name, lambda model: model.n_layers) for name in "abc"]
+        return await asyncio.gather(*asked)
+
+    assert asyncio.run(both()) == [3, 3, 3]
+    assert len(loads) == 1
+    assert residents.loaded() == ["tiny-model"]
+
+
+def test_two_streams_interleave(residents: Residents):
+    order: list[str] = []
+
+    def steps(name: str):
+        def work(_: Model) -> Iterator[str]:
+            for number in range(4):
+                order.append(name)
+                yield f"{name}{number}"
+
+        return work
+
+    async def read(name: str) -> list[str]:
+        return [item async for item in residents.stream_with_model("tiny-model", name, steps(name))]
+
+    async def both() -> list[list[str]]:
+        # Loaded first, so that neither has a head start.
+        await residents.with_model("tiny-model", "c", lambda model: model.name)
+        return await asyncio.gather(read("a"), read("b"))
+
+    assert asyncio.run(both()) == [["a0", "a1", "a2", "a3"], ["b0", "b1", "b2", "b3"]]
+    assert "aa" not in "".join(order)[1:-1]
+    assert "bb" not in "".join(order)[1:-1]
+
+
+def test_a_reader_that_leaves_closes_the_iterator_in_the_models_thread(residents: Residents):
+    closed, where = threading.Event(), []
+
+    def work(_: Model) -> Iterator[int]:
+        try:
+            for number in range(1000):
+                yield number
+        finally:
+            where.append(threading.current_thread().name)
+            closed.set()
+
+    async def leave() -> None:
+        stream = residents.stream_with_model("tiny-model", "a", work)
+        async for _ in stream:
+            break
+        await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue]
+
+    asyncio.run(leave())
+    assert closed.wait(10)
+    assert where == ["models"]
+    assert asyncio.run(residents.with_model("tiny-model", "b", lambda model: model.n_layers)) == 3
+
+
+def test_an_error_in_the_model_is_the_callers(residents: Residents):
+    def work(_: Model) -> int:
+        raise BadRequest("no")
+
+    with pytest.raises(BadRequest):
+        asyncio.run(residents.with_model("tiny-model", "a", work))
+
+
+def test_a_read_only_server_refuses_models_and_reads_indexes(server_lab: TinyLab):
+    residents = Residents(server_lab.lab, read_only=True)
+    with pytest.raises(NoModel):
+        asyncio.run(residents.with_model("tiny-model", "a", lambda model: model.name))
+    assert len(residents.index("tiny")) == 48
+    residents.close()
