@@ -1,10 +1,11 @@
 """Text that a model goes on with, token by token on the key-value cache, with edits in force."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
+from jinja2 import TemplateError
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -89,22 +90,45 @@ def chat_tokens(model: Model, prompt: Prompts) -> Tokens:
     Raises:
         BadRequest: the model has no chat template, or the prompts are not text.
     """
-    if not getattr(model.tokenizer, "chat_template", None) or isinstance(prompt, Tensor):
-        raise BadRequest(
-            f"{model.name} cannot chat.", "It has no chat template, or the prompt is not text.", "Leave chat out."
-        )
+    if isinstance(prompt, Tensor):
+        raise BadRequest(f"{model.name} cannot chat.", "The prompt is not text.", "Leave chat out.")
     texts = [prompt] if isinstance(prompt, str) else list(prompt)
-    rows = [
-        model.tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-        )
-        for text in texts
-    ]
+    rows = [conversation(model, [{"role": "user", "content": text}]) for text in texts]
     ids = [model.tokenizer(row, add_special_tokens=False)["input_ids"] for row in rows]
     length = max(len(row) for row in ids)
     padded = torch.tensor([row + [0] * (length - len(row)) for row in ids])
     mask = torch.tensor([[True] * len(row) + [False] * (length - len(row)) for row in ids])
     return Tokens(padded.to(model.device), mask.to(model.device))
+
+
+def conversation(model: Model, messages: Sequence[Mapping[str, str]]) -> str:
+    """Messages, each with a role and content, in the model's chat template, ready for the assistant's answer.
+
+    Raises:
+        BadRequest: the model has no chat template, or the template refuses the messages.
+    """
+    if not getattr(model.tokenizer, "chat_template", None):
+        raise BadRequest(f"{model.name} cannot chat.", "It has no chat template.", "Give plain text.")
+    try:
+        return model.tokenizer.apply_chat_template(
+            [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+        )
+    except TemplateError as error:
+        raise BadRequest(
+            "The chat template refuses these messages.", f"{error}.", "Let user and assistant take turns."
+        ) from error
+
+
+def conversation_tokens(model: Model, messages: Sequence[Mapping[str, str]]) -> Tokens:
+    """Tokens of a conversation; the template brings its own special tokens.
+
+    Raises:
+        BadRequest: see `conversation`.
+        PromptTooLong: it is longer than the context.
+    """
+    return model.tokenize(
+        torch.tensor(model.tokenizer(conversation(model, messages), add_special_tokens=False)["input_ids"])
+    )
 
 
 def generate_tokens(

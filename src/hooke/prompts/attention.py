@@ -5,6 +5,9 @@
 so that no value is off by more than half a scale.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
@@ -29,3 +32,46 @@ def unpack(
     pattern = np.zeros((*scale.shape, n), np.float32)
     pattern[..., lower[0], lower[1]] = codes
     return pattern * scale[..., None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gaze:
+    """A head, and the other token that it joins to one."""
+
+    layer: int
+    """The layer."""
+    head: int
+    """The head."""
+    position: int
+    """The other token."""
+    weight: float
+    """Attention, between 0 and 1."""
+
+
+def looks_at(arrays: Mapping[str, ndarray], layer: int, position: int) -> list[Gaze]:
+    """For each head of a layer the token that one attends to most, strongest first; empty without patterns."""
+    if f"pattern.{layer}" not in arrays:
+        return []
+    begin = position * (position + 1) // 2
+    row = arrays[f"pattern.{layer}"][:, begin : begin + position + 1]
+    scale = arrays[f"scale.{layer}"][:, position]
+    return _strongest(layer, row * scale[:, None], 0)
+
+
+def read_by(arrays: Mapping[str, ndarray], layer: int, position: int) -> list[Gaze]:
+    """For each head of a layer the later token that attends to one most, strongest first; empty without patterns."""
+    if f"pattern.{layer}" not in arrays:
+        return []
+    scale = arrays[f"scale.{layer}"][:, position:]
+    queries = np.arange(position, position + scale.shape[1])
+    column = arrays[f"pattern.{layer}"][:, queries * (queries + 1) // 2 + position]
+    return _strongest(layer, column * scale, position)
+
+
+def _strongest(layer: int, weights: Float[ndarray, "head pos"], first: int) -> list[Gaze]:
+    places = weights.argmax(axis=1)
+    gazes = [
+        Gaze(layer=layer, head=head, position=int(place) + first, weight=float(weights[head, place]))
+        for head, place in enumerate(places)
+    ]
+    return sorted(gazes, key=lambda gaze: -gaze.weight)

@@ -10,6 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from hooke.dictionaries.dictionary import Dictionary, check_fits
+from hooke.dictionaries.sparse import SparseActs
 from hooke.errors import PromptTooLong
 from hooke.models.model import Model, Tokens
 from hooke.prompts.attention import pack
@@ -134,8 +135,8 @@ def inspect(model: Model, tokens: Tokens, dictionaries: Sequence[Dictionary] = (
 def features_of(dictionary: Dictionary, x: Float[Tensor, "pos width"]) -> dict[str, ndarray]:
     """The strongest features of each position, how many fire, and the share of x that the dictionary leaves over.
 
-    That share is |x - x̂|² / |x - b|², where b is the decoder's bias, what the dictionary says of nothing. It is NaN
-    where the dictionary writes elsewhere than it reads.
+    That share is |x - x̂|² / |x - b|², where b is what the dictionary makes of no features at all, its decoder's bias.
+    It is NaN where the dictionary writes elsewhere than it reads.
     """
     x = x.to(dictionary.device)
     with torch.no_grad():
@@ -145,7 +146,8 @@ def features_of(dictionary: Dictionary, x: Float[Tensor, "pos width"]) -> dict[s
         unexplained = torch.full(x.shape[:1], torch.nan)
         if dictionary.reads == dictionary.writes and dictionary.config.d_out == x.shape[-1]:
             error = (x - dictionary.decode(acts)).square().sum(-1)
-            unexplained = error / (x - dictionary.b_dec).square().sum(-1).clamp_min(1e-12)
+            origin = dictionary.decode(SparseActs(torch.zeros_like(acts.values), acts.indices, acts.n_features))
+            unexplained = error / (x - origin).square().sum(-1).clamp_min(1e-12)
     return {
         "id": acts.indices.gather(-1, order).int().cpu().numpy(),
         "act": values.float().cpu().numpy(),
@@ -156,9 +158,7 @@ def features_of(dictionary: Dictionary, x: Float[Tensor, "pos width"]) -> dict[s
 
 def _read_with(dictionary: Dictionary, k: int) -> ReadWith:
     site = dictionary.reads[0]
-    return ReadWith(
-        name=dictionary.name, site=str(site), layer=site.layer, n_features=dictionary.n_features, k=k
-    )
+    return ReadWith(name=dictionary.name, site=str(site), layer=site.layer, n_features=dictionary.n_features, k=k)
 
 
 def _streams(streams: Sequence[Float[Tensor, "pos d_model"]]) -> dict[str, ndarray]:

@@ -53,9 +53,7 @@ def logit_lens(
 def _row(model: Model, stream: Tensor, tokens: Tensor, n: int) -> tuple[Tensor, ...]:
     following = torch.cat([tokens[1:], tokens.new_full((1,), -1)])
     size = max(1, _CHUNK_ELEMENTS // model.d_vocab)
-    parts = [
-        _chunk(model, stream[at : at + size], following[at : at + size], n) for at in range(0, len(stream), size)
-    ]
+    parts = [_chunk(model, stream[at : at + size], following[at : at + size], n) for at in range(0, len(stream), size)]
     return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
 

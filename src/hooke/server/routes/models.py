@@ -103,14 +103,14 @@ async def list_models(here: ResidentsHere, client: ClientHere) -> ModelList:
     return ModelList(items=items, next=None, total=len(items))
 
 
-@router.post("/{model:path}/load")
+@router.post("/{model}/load")
 async def load_model(model: str, here: ResidentsHere, client: ClientHere) -> ModelOut:
     """Put a model into memory; this takes as long as its size demands."""
     facts = await here.with_model(model, client, facts_of)
     return _entry(here, model, facts)
 
 
-@router.get("/{model:path}")
+@router.get("/{model}")
 async def get_model(model: str, here: ResidentsHere, client: ClientHere) -> ModelOut:
     """One model; its facts are known when it is in memory."""
     here.require_name(model)

@@ -1,373 +1,58 @@
 """Prompts taken apart: tokens by layers, attention, two prompts compared, one token against another."""
 
-from typing import Annotated, Literal
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Annotated
+from weakref import WeakKeyDictionary
 
+import numpy as np
+import torch
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Query, Response
-from pydantic import BaseModel, Field
 
-from hooke.server.residents import ClientHere, ResidentsHere
+from hooke.errors import BadArtefact, BadRequest
+from hooke.features.query import Index
+from hooke.features.vocabulary import Vocabulary, read_vocabulary
+from hooke.models.generate import conversation, conversation_tokens
+from hooke.models.model import Model, Tokens
+from hooke.prompts.attention import looks_at, read_by
+from hooke.prompts.compare import Difference, align, changes, differences
+from hooke.prompts.inspect import Inspection, inspect, limit_of
+from hooke.prompts.kept import KeptPrompt, Message, PromptMeta, keep, kept_prompts, open_prompt, read_metas, throw_away
+from hooke.prompts.targets import NOTE, Attribution, ThroughDictionary, attribute
+from hooke.server.arrays import arrays_response
+from hooke.server.residents import ClientHere, Residents, ResidentsHere
+from hooke.server.routes.features import cursor_after, known, place_of, rounded
+from hooke.server.routes.indexes import index_names
+from hooke.server.routes.prompt_answers import (
+    AlignedPair,
+    Attended,
+    Cell,
+    CellFeature,
+    CellFeatures,
+    Comparison,
+    DictionaryEffects,
+    FeatureEffect,
+    LensGuess,
+    MessageIn,
+    PairDifference,
+    PairFeatures,
+    PartEffect,
+    PreviewBody,
+    PromptBody,
+    PromptDictionary,
+    PromptEntry,
+    PromptList,
+    PromptOut,
+    PromptPreview,
+    Targets,
+    TargetsBody,
+    TokenOut,
+)
 
 router = APIRouter(prefix="/api/prompts", tags=["prompts"])
-
-MAX_TEXT = 20_000
-"""Characters of a prompt; its tokens have a limit of their own."""
-
-
-class MessageIn(BaseModel):
-    """A chat message."""
-
-    role: Literal["system", "user", "assistant"]
-    """Who says it."""
-    content: str = Field(max_length=MAX_TEXT)
-    """What is said."""
-
-
-class PreviewBody(BaseModel):
-    """A prompt before it is run."""
-
-    model: str
-    """The model."""
-    text: str | None = Field(default=None, max_length=MAX_TEXT)
-    """Plain text; either this or messages."""
-    messages: list[MessageIn] | None = Field(default=None, max_length=64)
-    """Chat messages, put through the model's template."""
-
-
-class PromptBody(PreviewBody):
-    """A prompt to take apart."""
-
-    dictionaries: list[str] = Field(default=[], max_length=8)
-    """Dictionaries to read it with, each at its own site."""
-
-
-class TokenOut(BaseModel):
-    """A token of a prompt."""
-
-    id: int
-    """The token."""
-    text: str
-    """Its text in the running text; all joined are the prompt."""
-    is_special: bool
-    """Whether it is no text, e.g. a boundary."""
-
-
-class PromptPreview(BaseModel):
-    """What the model would read."""
-
-    text: str
-    """The text, with the template's own where messages were given."""
-    tokens: list[TokenOut]
-    """Its tokens, cut at the limit."""
-    n_tokens: int
-    """How many tokens it has."""
-    limit: int
-    """The most that can be taken apart."""
-
-
-class PromptDictionary(BaseModel):
-    """A dictionary that a prompt was read with."""
-
-    name: str
-    """Its name."""
-    index: str | None
-    """Its index, where labels and pages of its features are."""
-    site: str
-    """Where it reads."""
-    layer: int | None
-    """The site's layer."""
-    n_features: int
-    """How many features it has."""
-    k: int
-    """Features kept for each token; of a token with more the strongest."""
-
-
-class PromptOut(BaseModel):
-    """A prompt that was taken apart and is kept."""
-
-    id: str
-    """Its id."""
-    model: str
-    """The model."""
-    text: str
-    """What the model read."""
-    messages: list[MessageIn] | None
-    """The messages that it came from."""
-    created: str
-    """When, in UTC."""
-    tokens: list[TokenOut]
-    """Its tokens."""
-    n_layers: int
-    """Layers of the grid; row l is the stream that leaves block l."""
-    n_heads: int
-    """Attention heads of a layer; 0 where patterns cannot be read."""
-    has_lens: bool
-    """Whether the logit lens could be had."""
-    dictionaries: list[PromptDictionary]
-    """In the order of the grid's arrays `dictionary.0.*`, `dictionary.1.*`, ..."""
-    notes: list[str]
-    """What is missing, and what the numbers do not say."""
-
-
-class PromptEntry(BaseModel):
-    """A kept prompt in a list."""
-
-    id: str
-    """Its id."""
-    model: str
-    """The model."""
-    text: str
-    """Its beginning."""
-    n_tokens: int
-    """Its tokens."""
-    created: str
-    """When, in UTC."""
-    dictionaries: list[str]
-    """Dictionaries that it was read with."""
-
-
-class PromptList(BaseModel):
-    """Kept prompts."""
-
-    items: list[PromptEntry]
-    """Latest first."""
-    next: str | None
-    """Cursor of the next page."""
-    total: int
-    """How many there are."""
-
-
-class LensGuess(BaseModel):
-    """A token that the lens predicts."""
-
-    token: int
-    """The token."""
-    text: str
-    """Its text."""
-    logprob: float
-    """Natural logarithm of its probability."""
-
-
-class CellFeature(BaseModel):
-    """A feature that fires at a position."""
-
-    feature: int
-    """Its number."""
-    address: str
-    """Its address."""
-    label: str
-    """Its best label; empty where there is none."""
-    activation: float
-    """Its activation."""
-    max: float | None
-    """Its largest activation in the index."""
-    density: float | None
-    """Share of the index's tokens on which it fires."""
-
-
-class CellFeatures(BaseModel):
-    """What a dictionary says of a position."""
-
-    dictionary: str
-    """The dictionary."""
-    index: str | None
-    """Its index."""
-    site: str
-    """Where it reads."""
-    is_here: bool
-    """Whether its site is this cell's layer."""
-    n_active: int
-    """How many features fire."""
-    unexplained: float | None
-    """Share of the site's length, squared and measured from the decoder's bias, that the dictionary leaves over."""
-    features: list[CellFeature]
-    """Strongest first."""
-
-
-class Attended(BaseModel):
-    """A head and where it looks."""
-
-    layer: int
-    """The layer."""
-    head: int
-    """The head."""
-    position: int
-    """The other token: the one looked at, or the one that looks."""
-    weight: float
-    """Attention, between 0 and 1."""
-
-
-class Cell(BaseModel):
-    """One layer at one position."""
-
-    layer: int
-    """The layer."""
-    position: int
-    """The position."""
-    token: TokenOut
-    """The token there."""
-    next_token: TokenOut | None
-    """The token that comes after it in the prompt."""
-    lens: list[LensGuess]
-    """Likeliest next tokens by the lens."""
-    rank: int | None
-    """Rank of the actual next token, 0 for the likeliest; null at the last position."""
-    actual_logprob: float | None
-    """Its log-probability by the lens."""
-    entropy: float | None
-    """Of the lens's prediction, in nats."""
-    norm: float
-    """Length of the stream here."""
-    features: list[CellFeatures]
-    """By dictionary."""
-    looks_at: list[Attended]
-    """For each head of this layer the token that this one attends to most, strongest first."""
-    read_by: list[Attended]
-    """For each head of the next layer the later token that attends to this one most, strongest first."""
-
-
-class AlignedPair(BaseModel):
-    """A token of one prompt beside one of the other."""
-
-    a: int | None
-    """Position in the first prompt; null where the other has one token more."""
-    b: int | None
-    """Position in the second prompt."""
-    kind: Literal["same", "replaced", "only_a", "only_b"]
-    """How they go together."""
-
-
-class PairFeatures(BaseModel):
-    """Features that differ between two aligned positions."""
-
-    dictionary: str
-    """The dictionary."""
-    feature: int
-    """The feature."""
-    label: str
-    """Its best label."""
-    a: float
-    """Activation in the first prompt."""
-    b: float
-    """Activation in the second."""
-
-
-class PairDifference(BaseModel):
-    """Two aligned positions, layer by layer."""
-
-    pair: int
-    """Place in `pairs`."""
-    cosine: list[float]
-    """Cosine of the two streams in each layer."""
-    distance: list[float]
-    """Length of their difference over the mean of their lengths, in each layer."""
-    lens_a: list[int]
-    """The lens's first guess in each layer of the first prompt; empty without a lens."""
-    lens_b: list[int]
-    """The same of the second."""
-    features: list[PairFeatures]
-    """Features whose activations differ most."""
-
-
-class Comparison(BaseModel):
-    """Two kept prompts side by side."""
-
-    a: PromptOut
-    """The first."""
-    b: PromptOut
-    """The second."""
-    pairs: list[AlignedPair]
-    """Their tokens aligned with the fewest changes."""
-    edits: int
-    """How many changes there are."""
-    differences: list[PairDifference]
-    """For pairs that have both tokens."""
-    lens_texts: dict[int, str]
-    """Texts of the tokens in `lens_a` and `lens_b`."""
-
-
-class TargetsBody(BaseModel):
-    """A token against another."""
-
-    target: str | int
-    """The token's text, or its id."""
-    distractor: str | int
-    """The same of the other token."""
-    position: int = -1
-    """Where the next token is predicted; negative counts from the end."""
-    n: int = Field(default=30, ge=1, le=500)
-    """Features to list for each dictionary."""
-
-
-class PartEffect(BaseModel):
-    """What a part of the model writes to the difference."""
-
-    site: str
-    """'resid_pre.0' for the embedding, 'attn_out.3', 'mlp_out.3', or 'bias'."""
-    layer: int | None
-    """Its layer."""
-    effect: float
-    """In logits, for the target and against the distractor."""
-
-
-class FeatureEffect(BaseModel):
-    """What a feature writes to the difference."""
-
-    feature: int
-    """Its number."""
-    address: str
-    """Its address."""
-    label: str
-    """Its best label."""
-    activation: float
-    """Its activation at the position."""
-    effect: float
-    """In logits."""
-
-
-class DictionaryEffects(BaseModel):
-    """A dictionary's features ranked by what they write to the difference directly."""
-
-    dictionary: str
-    """The dictionary."""
-    index: str | None
-    """Its index."""
-    site: str
-    """Where it reads and writes."""
-    features: list[FeatureEffect]
-    """Largest effect first, in either direction."""
-    n_active: int
-    """Features that fire at the position."""
-    rest: float
-    """Effect of features that fire and are not listed."""
-    bias: float
-    """Effect of the decoder's bias."""
-    unexplained: float
-    """Effect of what the dictionary leaves over."""
-    total: float
-    """Effect of the whole stream at the site; features, bias and the rest sum to it."""
-
-
-class Targets(BaseModel):
-    """A logit difference taken apart."""
-
-    position: int
-    """Where the next token is predicted."""
-    target: TokenOut
-    """The token."""
-    distractor: TokenOut
-    """The other."""
-    difference: float
-    """Logit of the target minus that of the distractor, as the model gives it."""
-    linear_difference: float
-    """The same before a soft cap, which is what the parts sum to; equal to `difference` where there is no cap."""
-    unaccounted: float
-    """What the parts do not sum to; rounding."""
-    parts: list[PartEffect]
-    """In the order of the forward pass."""
-    dictionaries: list[DictionaryEffects]
-    """By dictionary of the prompt."""
-    note: str
-    """The method and its limits."""
 
 
 @router.post("/preview")
@@ -375,13 +60,22 @@ async def preview_prompt(
     body: Annotated[PreviewBody, Body()], here: ResidentsHere, client: ClientHere
 ) -> PromptPreview:
     """What the model would read, with the chat template in force; nothing is run or kept."""
-    raise NotImplementedError
+    return await here.with_model(body.model, client, lambda model: _preview(model, body))
 
 
 @router.post("")
 async def create_prompt(body: Annotated[PromptBody, Body()], here: ResidentsHere, client: ClientHere) -> PromptOut:
     """Run a prompt once and keep everything that its pages show; afterwards no model is needed to read it."""
-    raise NotImplementedError
+    dictionaries = await run_sync(lambda: [here.dictionary(name) for name in dict.fromkeys(body.dictionaries)])
+
+    def work(model: Model) -> tuple[Inspection, Vocabulary, str]:
+        tokens, text = tokens_of(model, body.text, body.messages)
+        return inspect(model, tokens, dictionaries), vocabulary_of(model), text
+
+    found, vocabulary, text = await here.with_model(body.model, client, work)
+    messages = tuple(Message(role=one.role, content=one.content) for one in body.messages) if body.messages else None
+    kept = await run_sync(lambda: keep(here.lab, found, vocabulary, model=body.model, text=text, messages=messages))
+    return await run_sync(lambda: _prompt_out(here, kept.meta))
 
 
 @router.get("")
@@ -389,29 +83,56 @@ def list_prompts(
     here: ResidentsHere, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 20
 ) -> PromptList:
     """Kept prompts, latest first."""
-    raise NotImplementedError
+    names = kept_prompts(here.lab)
+    start = place_of(cursor)
+    metas = read_metas(here.lab, names[start : start + limit])
+    items = [
+        PromptEntry(
+            id=meta.id,
+            model=meta.model,
+            text=meta.text[:200],
+            n_tokens=len(meta.token_ids),
+            created=meta.created,
+            dictionaries=[one.name for one in meta.dictionaries],
+        )
+        for meta in metas
+    ]
+    return PromptList(items=items, next=cursor_after(start, limit, len(names)), total=len(names))
 
 
 @router.get("/compare")
-async def compare_prompts(a: str, b: str, here: ResidentsHere) -> Comparison:
+def compare_prompts(a: str, b: str, here: ResidentsHere) -> Comparison:
     """Two kept prompts of one model, aligned token by token."""
-    raise NotImplementedError
+    first, second = open_prompt(here.lab, a), open_prompt(here.lab, b)
+    pairs = align(first.meta.token_ids, second.meta.token_ids)
+    found = differences(first, second, pairs)
+    named = {token for one in found for token in (*one.lens_a.tolist(), *one.lens_b.tolist())}
+    moved = {(feature.dictionary, feature.feature) for one in found for feature in one.features}
+    labels = _labels(here, moved)
+    return Comparison(
+        a=_prompt_out(here, first.meta),
+        b=_prompt_out(here, second.meta),
+        pairs=[AlignedPair(a=pair.a, b=pair.b, kind=pair.change) for pair in pairs],
+        edits=changes(pairs),
+        differences=[_difference_out(one, labels) for one in found],
+        lens_texts={token: first.texts.get(token, second.texts.get(token, "")) for token in sorted(named)},
+    )
 
 
 @router.get("/{prompt}")
 def get_prompt(prompt: str, here: ResidentsHere) -> PromptOut:
     """A kept prompt."""
-    raise NotImplementedError
+    return _prompt_out(here, open_prompt(here.lab, prompt).meta)
 
 
 @router.delete("/{prompt}", status_code=204)
 def delete_prompt(prompt: str, here: ResidentsHere) -> None:
     """Throw a kept prompt away."""
-    raise NotImplementedError
+    throw_away(here.lab, prompt)
 
 
 @router.get("/{prompt}/grid", response_class=Response)
-async def prompt_grid(prompt: str, here: ResidentsHere) -> Response:
+def prompt_grid(prompt: str, here: ResidentsHere) -> Response:
     """Tokens by layers, as safetensors.
 
     [layer, token]: `lens_id` i32, `lens_logprob` f32, `lens_rank` i32 (of the actual next token, -1 at the last),
@@ -419,27 +140,58 @@ async def prompt_grid(prompt: str, here: ResidentsHere) -> Response:
     [token, k] (0 where nothing more fires), `dictionary.n.n_active` i32 and `dictionary.n.unexplained` f32 [token].
     Texts of the tokens in `lens_id` are in the header's metadata under `texts`, a JSON object from id to text.
     """
-    raise NotImplementedError
+    kept = open_prompt(here.lab, prompt)
+    arrays = {"norm": kept.arrays["norm"]}
+    texts: dict[int, str] = {}
+    if kept.meta.has_lens:
+        best = np.ascontiguousarray(kept.arrays["lens_ids"][..., 0])
+        arrays |= {"lens_id": best, "lens_logprob": np.ascontiguousarray(kept.arrays["lens_logprobs"][..., 0])}
+        arrays |= {name: kept.arrays[name] for name in ("lens_rank", "entropy")}
+        texts = {token: kept.texts.get(token, "") for token in np.unique(best).tolist()}
+    arrays |= {name: array for name, array in kept.arrays.items() if name.startswith("dictionary.")}
+    return arrays_response(arrays, {"texts": json.dumps(texts, ensure_ascii=False)})
 
 
 @router.get("/{prompt}/cell")
-async def prompt_cell(
+def prompt_cell(
     prompt: str,
     here: ResidentsHere,
     layer: Annotated[int, Query(ge=0)],
     position: Annotated[int, Query(ge=0)],
 ) -> Cell:
     """One layer at one position in full."""
-    raise NotImplementedError
+    kept = open_prompt(here.lab, prompt)
+    meta, arrays = kept.meta, kept.arrays
+    _require_within("layer", layer, meta.n_layers)
+    _require_within("position", position, len(meta.token_ids))
+    is_last = position + 1 == len(meta.token_ids)
+    return Cell(
+        layer=layer,
+        position=position,
+        token=_token_at(meta, position),
+        next_token=None if is_last else _token_at(meta, position + 1),
+        lens=_guesses(kept, layer, position),
+        rank=None if is_last or not meta.has_lens else int(arrays["lens_rank"][layer, position]),
+        actual_logprob=None if is_last or not meta.has_lens else known(float(arrays["lens_actual"][layer, position])),
+        entropy=known(float(arrays["entropy"][layer, position])) if meta.has_lens else None,
+        norm=float(arrays["norm"][layer, position]),
+        features=[_cell_features(here, kept, place, layer, position) for place in range(len(meta.dictionaries))],
+        looks_at=[Attended(**asdict(one)) for one in looks_at(arrays, layer, position)],
+        read_by=[Attended(**asdict(one)) for one in read_by(arrays, layer + 1, position)],
+    )
 
 
 @router.get("/{prompt}/attention/{layer}/{head}", response_class=Response)
-async def prompt_attention(prompt: str, layer: int, head: int, here: ResidentsHere) -> Response:
+def prompt_attention(prompt: str, layer: int, head: int, here: ResidentsHere) -> Response:
     """A head's attention pattern, as safetensors: `pattern` u8, the lower triangle row by row, and `scale` f32 [query].
 
     Attention of query q to key k is pattern[q (q + 1) / 2 + k] · scale[q], true to half a step of that scale.
     """
-    raise NotImplementedError
+    kept = open_prompt(here.lab, prompt)
+    _require_within("layer", layer, kept.meta.n_layers)
+    _require_within("head", head, kept.meta.n_heads)
+    arrays = {"pattern": kept.arrays[f"pattern.{layer}"][head], "scale": kept.arrays[f"scale.{layer}"][head]}
+    return arrays_response(arrays)
 
 
 @router.post("/{prompt}/targets")
@@ -447,4 +199,204 @@ async def prompt_targets(
     prompt: str, body: Annotated[TargetsBody, Body()], here: ResidentsHere, client: ClientHere
 ) -> Targets:
     """What each part of the model, and each feature, writes to the logit difference of two tokens; runs the model."""
-    raise NotImplementedError
+    kept = await run_sync(lambda: open_prompt(here.lab, prompt))
+    dictionaries = await run_sync(lambda: [here.dictionary(one.name) for one in kept.meta.dictionaries])
+
+    def work(model: Model) -> tuple[Attribution, list[TokenOut]]:
+        vocabulary = vocabulary_of(model)
+        pair = [_named_token(vocabulary, one) for one in (body.target, body.distractor)]
+        tokens = model.tokenize(torch.tensor(kept.meta.token_ids))
+        found = attribute(model, tokens, *pair, position=body.position, dictionaries=dictionaries)
+        return found, [_token(vocabulary, one) for one in pair]
+
+    found, (target, distractor) = await here.with_model(kept.meta.model, client, work)
+    return await run_sync(lambda: _targets_out(here, found, target, distractor, body.n))
+
+
+def tokens_of(model: Model, text: str | None, messages: list[MessageIn] | None) -> tuple[Tokens, str]:
+    """Tokens of a prompt given as text or as messages, and the text that the model reads.
+
+    Raises:
+        BadRequest: neither or both were given, or the text is empty.
+        PromptTooLong: it is longer than the model's context.
+    """
+    if (text is None) == (not messages):
+        raise BadRequest("A prompt is text, or messages.", "Found neither, or both.", "Give one of the two.")
+    if messages:
+        said = [one.model_dump() for one in messages]
+        return conversation_tokens(model, said), conversation(model, said)
+    return model.tokenize(text or ""), text or ""
+
+
+def vocabulary_of(model: Model) -> Vocabulary:
+    """The texts of a model's tokens, read once."""
+    if model not in _VOCABULARIES:
+        _VOCABULARIES[model] = read_vocabulary(model.tokenizer, model.d_vocab)
+    return _VOCABULARIES[model]
+
+
+_VOCABULARIES: WeakKeyDictionary[Model, Vocabulary] = WeakKeyDictionary()
+
+
+def _preview(model: Model, body: PreviewBody) -> PromptPreview:
+    tokens, text = tokens_of(model, body.text, body.messages)
+    ids, limit, vocabulary = tokens.ids[0].tolist(), limit_of(model), vocabulary_of(model)
+    shown = ids[:limit]
+    out = [
+        TokenOut(id=token, text=said, is_special=token in vocabulary.special)
+        for token, said in zip(shown, vocabulary.texts(shown), strict=True)
+    ]
+    return PromptPreview(text=text, tokens=out, n_tokens=len(ids), limit=limit)
+
+
+def _require_within(what: str, number: int, n: int) -> None:
+    if not 0 <= number < n:
+        raise BadRequest(f"No {what} {number}.", f"There are {n}.", f"Give 0 to {n - 1}." if n else "")
+
+
+def _prompt_out(here: Residents, meta: PromptMeta) -> PromptOut:
+    indexes = indexes_by_dictionary(here)
+    return PromptOut(
+        id=meta.id,
+        model=meta.model,
+        text=meta.text,
+        messages=[MessageIn.model_validate(asdict(one)) for one in meta.messages] if meta.messages else None,
+        created=meta.created,
+        tokens=[_token_at(meta, position) for position in range(len(meta.token_ids))],
+        n_layers=meta.n_layers,
+        n_heads=meta.n_heads,
+        has_lens=meta.has_lens,
+        dictionaries=[PromptDictionary(index=indexes.get(one.name), **asdict(one)) for one in meta.dictionaries],
+        notes=list(meta.notes),
+    )
+
+
+def indexes_by_dictionary(here: Residents) -> dict[str, str]:
+    """The index of each dictionary that has one; of several, the first by name. Damaged ones are left out."""
+    found: dict[str, str] = {}
+    for name in index_names(here.lab):
+        with suppress(BadArtefact):
+            found.setdefault(here.index(name).manifest.dictionary, name)
+    return found
+
+
+def _token_at(meta: PromptMeta, position: int) -> TokenOut:
+    return TokenOut(id=meta.token_ids[position], text=meta.tokens[position], is_special=position in meta.special)
+
+
+def _token(vocabulary: Vocabulary, token: int) -> TokenOut:
+    return TokenOut(id=token, text=vocabulary.text(token), is_special=token in vocabulary.special)
+
+
+def _named_token(vocabulary: Vocabulary, name: str | int) -> int:
+    return name if isinstance(name, int) else vocabulary.find(name)
+
+
+def _guesses(kept: KeptPrompt, layer: int, position: int) -> list[LensGuess]:
+    if not kept.meta.has_lens:
+        return []
+    ids = kept.arrays["lens_ids"][layer, position].tolist()
+    logprobs = kept.arrays["lens_logprobs"][layer, position].tolist()
+    return [
+        LensGuess(token=token, text=kept.texts.get(token, ""), logprob=logprob)
+        for token, logprob in zip(ids, logprobs, strict=True)
+    ]
+
+
+def _cell_features(here: Residents, kept: KeptPrompt, place: int, layer: int, position: int) -> CellFeatures:
+    one = kept.meta.dictionaries[place]
+    array = {name: kept.arrays[f"dictionary.{place}.{name}"][position] for name in ("id", "act")}
+    rows = [(int(feature), float(value)) for feature, value in zip(*array.values(), strict=True) if value > 0]
+    index = _index(here, one.name)
+    labels = index.labels.of_many([feature for feature, _ in rows]) if index else {}
+    return CellFeatures(
+        dictionary=one.name,
+        index=index.manifest.name if index else None,
+        site=one.site,
+        is_here=one.layer == layer,
+        n_active=int(kept.arrays[f"dictionary.{place}.n_active"][position]),
+        unexplained=known(float(kept.arrays[f"dictionary.{place}.unexplained"][position])),
+        features=[
+            CellFeature(
+                feature=feature,
+                address=f"{one.site}/{feature}@{one.name}",
+                label=labels[feature][0].text if feature in labels else "",
+                activation=value,
+                max=float(index.maxima[feature]) if index else None,
+                density=float(index.densities[feature]) if index else None,
+            )
+            for feature, value in rows
+        ],
+    )
+
+
+def _index(here: Residents, dictionary: str) -> Index | None:
+    name = indexes_by_dictionary(here).get(dictionary)
+    return here.index(name) if name else None
+
+
+def _labels(here: Residents, features: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """Best labels of features given as (dictionary, number)."""
+    wanted: dict[str, list[int]] = {}
+    for dictionary, feature in features:
+        wanted.setdefault(dictionary, []).append(feature)
+    found = {}
+    for dictionary, numbers in wanted.items():
+        index = _index(here, dictionary)
+        labels = index.labels.of_many(numbers) if index else {}
+        found |= {(dictionary, feature): labels[feature][0].text for feature in numbers if feature in labels}
+    return found
+
+
+def _difference_out(one: Difference, labels: dict[tuple[str, int], str]) -> PairDifference:
+    return PairDifference(
+        pair=one.pair,
+        cosine=rounded(one.cosine),
+        distance=rounded(one.distance),
+        lens_a=one.lens_a.tolist(),
+        lens_b=one.lens_b.tolist(),
+        features=[
+            PairFeatures(label=labels.get((moved.dictionary, moved.feature), ""), **asdict(moved))
+            for moved in one.features
+        ],
+    )
+
+
+def _targets_out(here: Residents, found: Attribution, target: TokenOut, distractor: TokenOut, n: int) -> Targets:
+    return Targets(
+        position=found.position,
+        target=target,
+        distractor=distractor,
+        difference=found.difference,
+        linear_difference=found.linear_difference,
+        unaccounted=found.unaccounted,
+        parts=[PartEffect(**asdict(part)) for part in found.parts],
+        dictionaries=[_effects_out(here, one, n) for one in found.dictionaries],
+        note=NOTE,
+    )
+
+
+def _effects_out(here: Residents, one: ThroughDictionary, n: int) -> DictionaryEffects:
+    labels = _labels(here, [(one.name, feature) for feature in one.features[:n]])
+    listed = list(zip(one.features, one.activations, one.effects, strict=True))[:n]
+    index = _index(here, one.name)
+    return DictionaryEffects(
+        dictionary=one.name,
+        index=index.manifest.name if index else None,
+        site=one.site,
+        features=[
+            FeatureEffect(
+                feature=feature,
+                address=f"{one.site}/{feature}@{one.name}",
+                label=labels.get((one.name, feature), ""),
+                activation=activation,
+                effect=effect,
+            )
+            for feature, activation, effect in listed
+        ],
+        n_active=len(one.features),
+        rest=sum(one.effects[n:]),
+        bias=one.bias,
+        unexplained=one.unexplained,
+        total=one.total,
+    )

@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from hooke.server.residents import ClientHere, ResidentsHere
-from hooke.server.routes.prompts import MAX_TEXT, MessageIn
+from hooke.server.routes.prompt_answers import MAX_TEXT, MessageIn
 
 router = APIRouter(prefix="/api", tags=["steering"])
 
