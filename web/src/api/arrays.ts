@@ -48,6 +48,13 @@ export function readArrays(buffer: ArrayBuffer): Arrays {
   return arrays;
 }
 
+/** The texts that the header of an answer carries beside its arrays. */
+export function readMetadata(buffer: ArrayBuffer): Record<string, string> {
+  const length = Number(new DataView(buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length))) as { __metadata__?: Record<string, string> };
+  return header.__metadata__ ?? {};
+}
+
 /** Half floats as floats. */
 export function halves(bits: Uint16Array): Float32Array {
   const values = new Float32Array(bits.length);
