@@ -1,79 +1,94 @@
-/** Recipes: edits with a name, as the server and `hooke steer --recipe FILE` read them. */
+/** Recipes in words and in addresses: edits with a name, the same JSON that the command line runs. */
 import type { Schemas } from "../../api/client";
 
 export type Part = Schemas["RecipePart"];
 export type Recipe = Schemas["RecipeOut"];
 
-export const HOWS: readonly { how: Part["how"]; name: string; says: string }[] = [
-  { how: "add", name: "add", says: "its decoder row times the strength is added to the stream" },
-  { how: "clamp", name: "clamp to", says: "its activation is forced to the strength" },
-  { how: "ablate", name: "ablate", says: "its activation is forced to 0" },
+export const POSITIONS: readonly { value: string; says: string }[] = [
+  { value: "1:", says: "all but the first token" },
+  { value: "", says: "every token" },
+  { value: "-1", says: "the last token" },
 ];
-export const WHENS: readonly Part["when"][] = ["all", "prompt", "generated"];
-export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
-/** An edit of a feature as one begins with it. */
-export function partOf(feature: string, strength = 1): Part {
+/** A new edit of a feature. */
+export function partOf(feature: string, strength = 1.5): Part {
   return { feature, site: null, vector: null, how: "add", strength, when: "all", positions: "1:" };
 }
 
-/** What was read from a file or an address as a recipe, or why it is none. */
-export function readRecipe(text: string): Recipe | string {
+/** Edits as an address holds them: what is left at its default is left out. Vectors are too long for an address. */
+export function writeParts(parts: readonly Part[]): string {
+  const plain = parts.filter((part) => part.feature);
+  if (plain.length === 0) return "";
+  return plain
+    .map((part) => {
+      const positions = Array.isArray(part.positions) ? JSON.stringify(part.positions) : part.positions === null ? "*" : part.positions;
+      const fields = [part.feature, String(part.strength), part.how === "add" ? "" : part.how, part.when === "all" ? "" : part.when, positions === "1:" ? "" : positions];
+      while (fields.at(-1) === "") fields.pop();
+      return fields.join("~");
+    })
+    .join(" ");
+}
+
+/** The edits of an address; what cannot be read is left out. */
+export function readParts(text: string): Part[] {
+  return text.split(" ").flatMap((piece) => {
+    const [feature, strength, how, when, positions] = piece.split("~");
+    if (!feature?.includes("/")) return [];
+    const amount = Number(strength || "1.5");
+    return [
+      {
+        ...partOf(feature, Number.isFinite(amount) ? amount : 1.5),
+        how: how === "clamp" || how === "ablate" ? how : "add",
+        when: when === "prompt" || when === "generated" ? when : "all",
+        positions: readPositions(positions),
+      },
+    ];
+  });
+}
+
+function readPositions(text: string | undefined): Part["positions"] {
+  if (!text) return "1:";
+  if (text === "*") return null;
+  try {
+    const list: unknown = JSON.parse(text);
+    if (Array.isArray(list) && list.every((one) => Number.isInteger(one))) return list as number[];
+  } catch {
+    // A slice such as `3:` is no JSON.
+  }
+  return text;
+}
+
+/** A recipe from the text of a file. Throws an error that says what is wrong with it. */
+export function readRecipe(text: string): Recipe {
   let read: unknown;
   try {
     read = JSON.parse(text);
   } catch {
-    return "The file is not JSON.";
+    throw new Error("The file is no JSON.");
   }
-  const { name, edits } = (read ?? {}) as { name?: unknown; edits?: unknown };
-  if (!Array.isArray(edits) || edits.length === 0) return "It has no list “edits”.";
-  const parts: Part[] = [];
-  for (const one of edits as Partial<Part>[]) {
-    if (typeof one !== "object" || one === null || (typeof one.feature !== "string" && !Array.isArray(one.vector))) return "An edit has neither a feature nor a vector.";
-    parts.push({
-      feature: one.feature ?? null,
-      site: one.site ?? null,
-      vector: one.vector ?? null,
-      how: HOWS.some((known) => known.how === one.how) ? one.how! : "add",
-      strength: typeof one.strength === "number" ? one.strength : 1,
-      when: WHENS.includes(one.when!) ? one.when! : "all",
-      positions: one.positions === undefined ? "1:" : one.positions,
-    });
-  }
-  return { name: typeof name === "string" && NAME.test(name) ? name : "recipe", edits: parts };
+  const given = read as Partial<Recipe>;
+  if (!given || typeof given.name !== "string" || !Array.isArray(given.edits) || given.edits.length === 0) throw new Error("A recipe has a name and a list of edits.");
+  const edits = given.edits.map((part, place) => {
+    if (!part || (typeof part.feature !== "string" && !Array.isArray(part.vector))) throw new Error(`Edit ${place + 1} names neither a feature nor a vector.`);
+    return { ...partOf(""), ...part, feature: part.feature ?? null };
+  });
+  return { name: given.name, edits };
 }
 
-/** A recipe as the file that the command line takes. */
-export function recipeFile(recipe: Recipe): string {
-  return `${JSON.stringify(recipe, null, 2)}\n`;
+/** The recipe as the text of a file; fields without a value are left out. */
+export function writeRecipe(recipe: Recipe): string {
+  const edits = recipe.edits.map((part) => Object.fromEntries(Object.entries(part).filter(([name, value]) => value !== null || name === "positions")));
+  return `${JSON.stringify({ name: recipe.name, edits }, null, 2)}\n`;
 }
 
-/** Edits in short, for the address: one after the other, the usual values left out. A vector is too long for it. */
-export function packed(parts: readonly Part[]): string {
-  return parts
-    .filter((part) => part.feature)
-    .map((part) => [part.feature, part.strength, part.how === "add" ? "" : part.how, part.when === "all" ? "" : part.when, part.positions === "1:" ? "" : (part.positions ?? "*")].join("~").replace(/~+$/, ""))
-    .join("!");
+/** A name that may be a file's: letters, digits, dot, dash, underscore. */
+export function safeName(text: string): string {
+  return text.trim().replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 80) || "recipe";
 }
 
-/** The edits that an address holds. */
-export function unpacked(text: string): Part[] {
-  return text
-    .split("!")
-    .filter(Boolean)
-    .map((one) => {
-      const [feature = "", strength = "1", how = "", when = "", positions = ""] = one.split("~");
-      return {
-        ...partOf(feature, Number.isFinite(Number(strength)) ? Number(strength) : 1),
-        how: HOWS.find((known) => known.how === how)?.how ?? "add",
-        when: WHENS.find((known) => known === when) ?? "all",
-        positions: positions === "" ? "1:" : positions === "*" ? null : positions,
-      };
-    });
-}
-
-/** The command that does the same in a terminal. */
-export function command(recipe: Recipe, prompt: string, seed: number, maxTokens: number): string {
-  const quoted = `'${prompt.replaceAll("'", "'\\''")}'`;
-  return `hooke steer --recipe ${recipe.name}.json ${quoted} --max-tokens ${maxTokens} --seed ${seed}`;
+/** How many tokens two texts share from the start. */
+export function shared(one: readonly number[], other: readonly number[]): number {
+  let length = 0;
+  while (length < one.length && length < other.length && one[length] === other[length]) length += 1;
+  return length;
 }
