@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+import { partOf, readParts, readRecipe, safeName, shared, writeParts, writeRecipe } from "../../../src/views/steer/recipe";
+
+const FEATURE = "resid_post.15/12@smollm2-res";
+
+test("edits go into an address and come back", () => {
+  const parts = [partOf(FEATURE, -2), { ...partOf("neurons.3/7@n"), how: "clamp" as const, when: "generated" as const, positions: null }, { ...partOf(FEATURE), positions: [1, 4] }];
+  expect(readParts(writeParts(parts))).toEqual(parts);
+  expect(writeParts([partOf(FEATURE, 1)])).toBe(`${FEATURE}~1`);
+});
+
+test("an address that was cut off or written by hand does no harm", () => {
+  expect(readParts("")).toEqual([]);
+  expect(readParts("nonsense")).toEqual([]);
+  expect(readParts(`${FEATURE}~much~explode`)).toEqual([partOf(FEATURE)]);
+  expect(readParts(`${FEATURE}~1~~~3:`)[0]?.positions).toBe("3:");
+});
+
+test("a recipe goes into a file and comes back", () => {
+  const recipe = { name: "calm", edits: [{ ...partOf(FEATURE), positions: null }] };
+  expect(readRecipe(writeRecipe(recipe))).toEqual(recipe);
+  expect(() => readRecipe("{")).toThrow("no JSON");
+  expect(() => readRecipe('{"name": "x", "edits": []}')).toThrow("list of edits");
+  expect(() => readRecipe('{"name": "x", "edits": [{"site": "resid_post.1"}]}')).toThrow("Edit 1");
+});
+
+test("names are those of files", () => {
+  expect(safeName(" ../my recipe!")).toBe("my-recipe-");
+  expect(safeName("…")).toBe("recipe");
+});
+
+test("texts are compared from the start", () => {
+  expect(shared([1, 2, 3], [1, 2, 4, 5])).toBe(2);
+  expect(shared([], [1])).toBe(0);
+});
