@@ -227,7 +227,8 @@ export function fitted(text: string, width: number, context: { measureText: (tex
 }
 
 function channels(colour: string): [number, number, number] {
-  const whole = Number.parseInt(colour.trim().slice(1), 16);
+  const digits = colour.trim().slice(1);
+  const whole = Number.parseInt(digits.length === 3 ? [...digits].map((digit) => digit + digit).join("") : digits, 16);
   return [(whole >> 16) & 255, (whole >> 8) & 255, whole & 255];
 }
 

@@ -52,6 +52,7 @@ test("colours are blended stop by stop", () => {
   expect(blend(["#000000", "#ffffff"], 0.5)).toEqual([128, 128, 128]);
   expect(blend(["#000000", "#ff0000", "#ffffff"], 0.5)).toEqual([255, 0, 0]);
   expect(blend(["#000000", "#ffffff"], 9)).toEqual([255, 255, 255]);
+  expect(blend(["#f80", "#ff8800"], 0.3)).toEqual([255, 136, 0]);
 });
 
 test("ink reads on its ground", () => {
