@@ -1,5 +1,7 @@
 """`hooke index`."""
 
+import shutil
+
 import pytest
 
 from tests.cli.conftest import Hooke
@@ -20,8 +22,6 @@ def test_an_index_is_made_and_described(hooke: Hooke, tiny: TinyLab):
 
 
 def _forget(tiny: TinyLab, name: str) -> None:
-    import shutil
-
     shutil.rmtree(tiny.lab.path("features", name), ignore_errors=True)
 
 
@@ -41,3 +41,21 @@ def test_wrong_words(hooke: Hooke, tiny: TinyLab, command: str, said: str):
     assert done.code == 2
     assert done.err.splitlines()[-1].startswith(f"hooke: {said}")
     assert tiny.lab.names("features") == ["tiny"]
+
+
+def test_the_neurons_of_a_model_are_a_dictionary(hooke: Hooke, tiny: TinyLab):
+    name = "neurons.1-tiny-model"
+    try:
+        made = hooke("index neurons.1 --model MODEL --tokens 600 --corpus CORPUS --context 32 --json").data
+        assert made["name"] == made["dictionary"] == name
+        hits = hooke("search bridge --index neurons.1 --json").data["features"]
+        assert hits[0]["name"].startswith("neurons.1/")
+        card = hooke(f"feature {hits[0]['name']} --model MODEL --json").data
+        assert card["promoted"]
+        assert card["neighbours"]
+        assert hooke("read bridge-over --index neurons.1 --model MODEL --json").data["reading"]["features"]
+        assert hooke("index neurons.1 --corpus CORPUS").code == 2, "of which model?"
+        assert hooke("index neurons.7 --model MODEL --corpus CORPUS").code == 2
+    finally:
+        _forget(tiny, name)
+        shutil.rmtree(tiny.lab.path("dictionaries", name), ignore_errors=True)

@@ -59,3 +59,25 @@ def test_wrong_words(hooke: Hooke, command: str, said: str):
     assert done.code == 2
     assert done.err.startswith(f"hooke: {said}")
     assert done.out == ""
+
+
+@pytest.mark.parametrize("mode", ["meaning", "token", "suppressed", "examples"])
+def test_other_ways_to_search(hooke: Hooke, mode: str):
+    card = hooke("feature 0 --model MODEL --json").data
+    moved = {"token": card["promoted"], "suppressed": card["suppressed"]}
+    tokens = [effect["text"] for effect in moved.get(mode, []) if effect["text"].isalpha()]
+    asked = {"meaning": "bridges", "examples": "river"}.get(mode) or tokens[0]
+    command = f"search {asked} --mode {mode} --n 3 --model MODEL"
+    data = hooke(f"{command} --json").data
+    assert data["mode"] == mode
+    assert 0 < len(data["features"]) <= 3
+    shown = hooke(command).out
+    assert data["features"][0]["name"] in shown
+    assert {"meaning": "cosine", "examples": "examples"}.get(mode, "effect") in shown
+    assert data["note"].split()[0] in shown
+
+
+def test_a_mode_without_words(hooke: Hooke):
+    done = hooke("search --promotes b --mode meaning")
+    assert done.code == 2
+    assert "There is nothing to search for." in done.err
