@@ -1,6 +1,6 @@
 """Text that a model goes on with, token by token on the key-value cache, with edits in force."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +13,9 @@ from hooke.dictionaries import Dictionary
 from hooke.errors import BadConfig, BadRequest, PromptTooLong
 from hooke.models.apply import compile_edits
 from hooke.models.edits import Edit
-from hooke.models.hooks import Moment, Pass
+from hooke.models.hooks import CompiledEdit, Moment, Pass
 from hooke.models.model import Model, Prompts, Tokens
+from hooke.sites import Site
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,15 +142,39 @@ def generate_tokens(
     dictionaries: Iterable[Dictionary] = (),
 ) -> Iterator[tuple[Int[Tensor, " batch"], Bool[Tensor, " batch"]]]:
     """Step by step, the new token of each row and whether that row was still open when it came."""
-    compiled = compile_edits(model, edits, dictionaries) if edits else {}
+    steps = next_logits(model, tokens, edits, dictionaries)
+    is_open = torch.ones(len(tokens.ids), dtype=torch.bool, device=tokens.ids.device)
+    ends = torch.tensor(sorted(end_tokens(model)), dtype=torch.int64, device=tokens.ids.device)
+    new = None
+    for _ in range(max_tokens):
+        logits = next(steps) if new is None else steps.send(new)
+        new = choose(logits, sampling, generator)
+        is_open = is_open & ~torch.isin(new, ends)
+        if not bool(is_open.any()):
+            return
+        yield new, is_open
+
+
+def next_logits(
+    model: Model, tokens: Tokens, edits: Sequence[Edit] = (), dictionaries: Iterable[Dictionary] = ()
+) -> Generator[Float[Tensor, "batch vocab"], Int[Tensor, " batch"], None]:
+    """Logits of each row's next token; send the tokens that were chosen to get those after them, without end.
+
+    Raises:
+        UnknownSite, UnsupportedModel, UnknownName, ShapeMismatch: an edit does not fit the model; raised at once.
+    """
+    return _next_logits(model, tokens, compile_edits(model, edits, dictionaries) if edits else {})
+
+
+def _next_logits(
+    model: Model, tokens: Tokens, compiled: dict[Site, list[CompiledEdit]]
+) -> Generator[Float[Tensor, "batch vocab"], Int[Tensor, " batch"], None]:
     # A cache would keep the unedited keys and values of earlier tokens, so edits of those sites run without one.
     cache = None if any(site.kind in ("k", "v") for site in compiled) else DynamicCache(config=model.config)
     ids, mask = _left_padded(tokens)
     position = (mask.cumsum(-1) - 1).masked_fill(~mask, -1)
-    is_open = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
-    ends = torch.tensor(sorted(end_tokens(model)), dtype=torch.int64, device=ids.device)
     fresh = slice(None)
-    for _ in range(max_tokens):
+    while True:
         running = Pass(
             model.anatomy,
             frozenset(),
@@ -167,11 +192,7 @@ def generate_tokens(
                 logits_to_keep=1,
             ).logits
             logits = model.visit_logits(running, output)[:, -1]
-        new = choose(logits, sampling, generator)
-        is_open = is_open & ~torch.isin(new, ends)
-        if not bool(is_open.any()):
-            return
-        yield new, is_open
+        new = yield logits
         ids = torch.cat([ids, new[:, None]], dim=1)
         mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
         position = torch.cat([position, position[:, -1:] + 1], dim=1)

@@ -1,0 +1,239 @@
+"""Recipes: edits with a name, in units of each feature's largest activation. One JSON for the server and the CLI.
+
+{"name": "bridges", "edits": [{"feature": "resid_post.15/12@smollm2-res", "strength": 1.5}]}
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hooke.configs import from_dict, to_dict
+from hooke.dictionaries import Dictionary
+from hooke.errors import BadConfig, UnknownName, UnsupportedModel
+from hooke.lab import Lab, staged, write_json
+from hooke.models.edits import Ablate, Add, Clamp, Edit, Positions, When
+from hooke.models.model import Model
+from hooke.sites import FeatureName, parse_feature
+
+How = Literal["add", "clamp", "ablate"]
+_ROOM = "recipes"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecipeEdit:
+    """One edit: of a feature, or a vector added at a site."""
+
+    feature: str | None = None
+    """The feature's address with its dictionary; either this or a vector."""
+    site: str | None = None
+    """Where the vector is added."""
+    vector: tuple[float | int, ...] | None = None
+    """A vector as wide as its site."""
+    how: How = "add"
+    """add: the feature's decoder row times strength; clamp: its activation is forced to strength; ablate: to 0."""
+    strength: float | int = 1.0
+    """In units of the feature's largest activation; of a vector, a plain factor."""
+    when: When = "all"
+    """Which tokens: the prompt's, the new ones, or both."""
+    positions: Positions = "1:"
+    """Positions, by default all but the first, which holds the attention sink; None for all."""
+
+    def __post_init__(self) -> None:
+        if (self.feature is None) == (self.vector is None) or (self.vector is None) != (self.site is None):
+            raise BadConfig(
+                "An edit of a recipe is of a feature, or a vector with its site.",
+                f"Found feature {self.feature}, site {self.site}, {'a' if self.vector else 'no'} vector.",
+                "Give one of the two.",
+            )
+        if self.vector is not None and self.how != "add":
+            raise BadConfig(f"A vector cannot be used to {self.how}.", "It is no feature.", "Use 'add'.")
+        if not math.isfinite(self.strength):
+            raise BadConfig(f"Strength cannot be {self.strength}.", "", "Give a finite number.")
+        if self.feature is not None and parse_feature(self.feature).dictionary is None:
+            raise BadConfig(f"'{self.feature}' names no dictionary.", "", f"Write '{self.feature}@NAME'.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Edits with a name."""
+
+    name: str
+    """Its name."""
+    edits: tuple[RecipeEdit, ...]
+    """In the order in which they are made."""
+
+    def __post_init__(self) -> None:
+        if not self.edits:
+            raise BadConfig(f"The recipe '{self.name}' has no edits.", "", "Give at least one.")
+
+    @property
+    def features(self) -> tuple[FeatureName, ...]:
+        """The features that it edits."""
+        return tuple(dict.fromkeys(parse_feature(one.feature) for one in self.edits if one.feature))
+
+    @property
+    def dictionaries(self) -> tuple[str, ...]:
+        """Names of their dictionaries."""
+        return tuple(dict.fromkeys(one.dictionary or "" for one in self.features))
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a JSON file.
+
+    Raises:
+        BadConfig: it cannot be read, is not JSON, or is no recipe.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadConfig(f"The recipe '{path}' could not be read.", f"{error}.", "Give a JSON file.") from error
+    return from_dict(Recipe, data)
+
+
+def save_recipe(lab: Lab, recipe: Recipe) -> None:
+    """Keep a recipe in the lab under its name; one of that name is replaced.
+
+    Raises:
+        BadRequest: its name is no plain name.
+    """
+    with staged(_path(lab, recipe.name)) as aside:
+        write_json(aside, to_dict(recipe))
+
+
+def find_recipe(lab: Lab, name: str) -> Recipe:
+    """A recipe of the lab.
+
+    Raises:
+        UnknownName: there is none of this name.
+        BadConfig: it is damaged.
+    """
+    return read_recipe(_found(lab, name))
+
+
+def recipe_names(lab: Lab) -> list[str]:
+    """Names of the lab's recipes."""
+    return sorted(name.removesuffix(".json") for name in lab.names(_ROOM) if name.endswith(".json"))
+
+
+def throw_away_recipe(lab: Lab, name: str) -> None:
+    """Remove a recipe.
+
+    Raises:
+        UnknownName: there is none of this name.
+    """
+    _found(lab, name).unlink(missing_ok=True)
+
+
+def bind(
+    recipe: Recipe, dictionaries: Mapping[str, Dictionary], units: Mapping[FeatureName, float], *, factor: float = 1.0
+) -> tuple[Edit, ...]:
+    """The recipe's edits with `factor` on every strength; an ablation has no strength and stays as it is.
+
+    Args:
+        units: largest activation of each feature in its index.
+
+    Raises:
+        UnknownName: a feature is not there.
+    """
+    return tuple(_bound(one, dictionaries, units, factor) for one in recipe.edits)
+
+
+def warnings_of(recipe: Recipe, units: Mapping[FeatureName, float], *, factor: float = 1.0) -> list[tuple[int, str]]:
+    """What to beware of: (place of the edit, what it says)."""
+    found = []
+    for place, one in enumerate(recipe.edits):
+        strength = one.strength * factor
+        if one.feature is None or one.how == "ablate":
+            continue
+        unit = units[parse_feature(one.feature)]
+        if unit <= 0:
+            found.append(
+                (place, "The feature never fired in the corpus: its strength has no unit, and nothing is added.")
+            )
+        elif abs(strength) > 1:
+            found.append(
+                (
+                    place,
+                    f"Strength {strength:g} is beyond what the corpus holds: its largest activation, {unit:.3g}, is 1.",
+                )
+            )
+        elif one.how == "clamp" and strength < 0:
+            found.append((place, "The corpus holds no activation below 0."))
+    return found
+
+
+def promoted_by(
+    model: Model, edits: tuple[Edit, ...], dictionaries: Mapping[str, Dictionary], n: int = 10
+) -> list[int]:
+    """Tokens whose logits the edits' directions raise most, straight through the unembedding; empty where none write."""
+    written = [_written(edit, dictionaries) for edit in edits]
+    fitting = [one for one in written if one is not None and len(one) == model.d_model]
+    try:
+        effects = model.unembed_directions() @ sum(fitting, torch.zeros(model.d_model)).to(model.device)
+    except UnsupportedModel:
+        return []
+    return effects.topk(min(n, len(effects))).indices.tolist() if bool(effects.any()) else []
+
+
+def _bound(
+    one: RecipeEdit, dictionaries: Mapping[str, Dictionary], units: Mapping[FeatureName, float], factor: float
+) -> Edit:
+    if one.feature is None:
+        assert one.site is not None
+        vector = torch.tensor(one.vector, dtype=torch.float32)
+        return Add(site=one.site, vector=vector, scale=one.strength * factor, positions=one.positions, when=one.when)
+    name = parse_feature(one.feature)
+    dictionary = dictionaries[name.dictionary or ""]
+    if name.index >= dictionary.n_features:
+        raise UnknownName(
+            f"No feature '{name}'.", f"'{dictionary.name}' has features 0-{dictionary.n_features - 1}.", "Choose one."
+        )
+    if one.how == "ablate":
+        return Ablate(feature=str(name), positions=one.positions, when=one.when)
+    amount = one.strength * factor * units[name]
+    if one.how == "clamp":
+        return Clamp(feature=str(name), value=amount, positions=one.positions, when=one.when)
+    site = str(dictionary.writes[0])
+    return Add(site=site, vector=str(name), scale=amount, positions=one.positions, when=one.when)
+
+
+def _written(edit: Edit, dictionaries: Mapping[str, Dictionary]) -> Float[Tensor, " width"] | None:
+    """What an edit adds to the stream, up to a factor that is the same for features alike."""
+    match edit:
+        case Add() if isinstance(edit.vector, Tensor):
+            return edit.vector * edit.scale
+        case Add():
+            return _row(str(edit.vector), dictionaries) * edit.scale
+        case Clamp():
+            return _row(edit.feature, dictionaries) * edit.value
+        case Ablate():
+            return -_row(edit.feature, dictionaries)
+    return None
+
+
+def _row(feature: str, dictionaries: Mapping[str, Dictionary]) -> Float[Tensor, " width"]:
+    name = parse_feature(feature)
+    return dictionaries[name.dictionary or ""].output_rows[name.index].detach().float().cpu()
+
+
+def _path(lab: Lab, name: str) -> Path:
+    return lab.path(_ROOM, f"{name}.json")
+
+
+def _found(lab: Lab, name: str) -> Path:
+    path = _path(lab, name)
+    if not path.is_file():
+        names = recipe_names(lab)
+        raise UnknownName(
+            f"No recipe '{name}' in the lab.",
+            f"There are: {', '.join(names[:8])}." if names else "There are none yet.",
+            "Save one first.",
+        )
+    return path
