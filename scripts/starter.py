@@ -27,8 +27,7 @@ from hooke.training.train import train
 NAME, MODEL, SITE = "smollm2-res", "smollm2-135m", "resid_post.15"
 STORE = "smollm2-resid15"
 N_TOKENS = 1_802_240
-# The shipped dictionary was trained before long inputs were shortened; `longest` is what it was trained with.
-CONFIG = TrainConfig(kind="topk", n_features=8192, k=32, batch=4096, n_tokens=7_200_000, seed=0, longest=float("inf"))
+CONFIG = TrainConfig(kind="topk", n_features=8192, k=32, batch=4096, n_tokens=14_417_920, lr=3e-3, seed=0)
 
 
 def main() -> None:

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 MODEL, SITE, SCRATCH = "smollm2-135m", "resid_post.15", "quickstart-res"
 WORDS = "music"
 SENTENCE = "The orchestra played a slow waltz in Vienna, and the audience asked whether it would end."
-# The largest effects among 1,401 features of the starter in random order, screened on other prompts than those that the
-# tour measures on. Most features do far less, and the tour says so.
-STEERED = (2965, 5730, 2680)
+# Three of the ten largest effects among 1,960 features of the starter in random order, screened on other prompts than
+# those that the tour measures on, and taken because a reader recognises their tokens. Most features do far less.
+STEERED = (5496, 2965, 6802)
 SCREENED = (
-    "the three largest effects among 1,401 features in random order; 4.8 % of those move their tokens by over 0.01"
+    "three of the ten largest effects among 1,960 features in random order, taken because their tokens are easily "
+    "recognised; 5.4 % of the 1,960 move their tokens by over 0.01"
 )
 STRENGTHS = (0.25, 0.5, 1.0, 2.0)
 
