@@ -119,8 +119,8 @@ def _feature_edit(model: "Model", edit: Edit, text: str, known: dict[str, Dictio
     row = dictionary.decoder_rows(torch.tensor([index], device=dictionary.device))[0].detach()
 
     def apply(value: Tensor, _: CompiledEdit, __: Moment) -> Tensor:
-        now = dictionary.encode_feature(value.float(), index)
-        return value + (change(now)[..., None] * row).to(value.dtype)
+        now = dictionary.encode_feature(value.float().to(row.device), index)
+        return value + (change(now)[..., None] * row).to(value)
 
     return _bind(edit, site, apply)
 

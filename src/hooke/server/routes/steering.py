@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
@@ -11,31 +11,26 @@ from fastapi import APIRouter, Body
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from hooke.configs import to_dict
-from hooke.dictionaries import Dictionary
-from hooke.directions.measures import NOTE, measure, watched_tokens
+from hooke.configs import from_dict, to_dict
+from hooke.directions.measures import NOTE, Measures, measure
 from hooke.directions.recipe import (
     Recipe,
-    beyond_corpus,
-    load_recipe,
-    recipe_arms,
-    recipe_from_json,
+    find_recipe,
     recipe_names,
-    remove_recipe,
     save_recipe,
+    throw_away_recipe,
+    warnings_of,
 )
-from hooke.directions.speech import Speech, Spoken, speak
+from hooke.directions.speak import Word
+from hooke.directions.sweep import Prepared, SpeakConfig, sweep, texts_of
 from hooke.errors import HookeError, UnknownName
-from hooke.findings import Estimate
-from hooke.models.edits import Edit
-from hooke.models.generate import Sampling
 from hooke.models.model import Model, Tokens
 from hooke.server.residents import ClientHere, Residents, ResidentsHere
 from hooke.server.routes.features import known
 from hooke.server.routes.prompt_answers import MAX_TEXT, MessageIn
 from hooke.server.routes.prompts import indexes_by_dictionary, tokens_of, vocabulary_of
 from hooke.server.streams import event_response
-from hooke.sites import parse_feature
+from hooke.sites import FeatureName
 
 router = APIRouter(prefix="/api", tags=["steering"])
 
@@ -96,7 +91,7 @@ class SteerBody(BaseModel):
     arms: list[ArmName] = Field(default=["base", "treated", "random"], min_length=1, max_length=3)
     """base: no edits; treated: the recipe; random: the recipe with random directions of the same norm."""
     samples: int = Field(default=1, ge=1, le=8)
-    """Texts of each arm."""
+    """Texts of each arm; at temperature 0 only the random arm has more than one, each with its own directions."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """The same request with the same seed gives the same text."""
     max_tokens: int = Field(default=48, ge=1, le=256)
@@ -231,15 +226,15 @@ Event = tuple[str, BaseModel]
 @router.post("/steer", response_class=StreamingResponse, responses=_STREAM)
 async def steer(body: Annotated[SteerBody, Body()], here: ResidentsHere, client: ClientHere) -> StreamingResponse:
     """A prompt continued in several arms, token by token; events start, warning, token, metrics, then end."""
-    bench = await run_sync(lambda: _Bench.open(here, body))
-    return await _streamed(here.stream_with_model(body.model, client, lambda model: _steered(model, body, bench)))
+    prepared = await run_sync(lambda: _prepared(here, body))
+    return await _streamed(here.stream_with_model(body.model, client, lambda model: _steered(model, body, prepared)))
 
 
 @router.post("/steer/sweep", response_class=StreamingResponse, responses=_STREAM)
 async def sweep(body: Annotated[SweepBody, Body()], here: ResidentsHere, client: ClientHere) -> StreamingResponse:
     """The recipe at several strengths; events start, warning, cell (one for each strength and arm), then end."""
-    bench = await run_sync(lambda: _Bench.open(here, body))
-    return await _streamed(here.stream_with_model(body.model, client, lambda model: _swept(model, body, bench)))
+    prepared = await run_sync(lambda: _prepared(here, body))
+    return await _streamed(here.stream_with_model(body.model, client, lambda model: _swept(model, body, prepared)))
 
 
 @router.get("/recipes")
@@ -248,14 +243,14 @@ def list_recipes(here: ResidentsHere) -> RecipeList:
     items = []
     for name in recipe_names(here.lab):
         with suppress(HookeError):
-            items.append(_recipe_out(load_recipe(here.lab, name)))
+            items.append(_recipe_out(find_recipe(here.lab, name)))
     return RecipeList(items=items, next=None, total=len(items))
 
 
 @router.get("/recipes/{name}")
 def get_recipe(name: str, here: ResidentsHere) -> RecipeOut:
     """A saved recipe."""
-    return _recipe_out(load_recipe(here.lab, name))
+    return _recipe_out(find_recipe(here.lab, name))
 
 
 @router.put("/recipes/{name}")
@@ -269,90 +264,62 @@ def put_recipe(name: str, body: Annotated[RecipeOut, Body()], here: ResidentsHer
 @router.delete("/recipes/{name}", status_code=204)
 def delete_recipe(name: str, here: ResidentsHere) -> None:
     """Throw a saved recipe away."""
-    remove_recipe(here.lab, name)
+    throw_away_recipe(here.lab, name)
 
 
-@dataclass(frozen=True)
-class _Bench:
-    """What a request needs besides the model, looked up before anything runs."""
-
-    recipe: Recipe
-    dictionaries: dict[str, Dictionary]
-    units: dict[str, float]
-    """Largest activation of each feature of the recipe."""
-    sampling: Sampling
-
-    @staticmethod
-    def open(here: Residents, body: SteerBody) -> "_Bench":
-        recipe = _recipe(body.recipe)
-        dictionaries = {name: here.dictionary(name) for name in recipe.dictionaries()}
-        units = {feature: _unit(here, feature) for feature in recipe.features()}
-        return _Bench(recipe, dictionaries, units, Sampling(temperature=body.temperature, top_p=body.top_p))
-
-    def arms(self, seed: int, factor: float = 1.0) -> dict[str, list[Edit]]:
-        """The edits of each arm."""
-        return recipe_arms(self.recipe, self.units.__getitem__, self.dictionaries, seed=seed, factor=factor)
-
-    def measured(self, model: Model, prompt: Tokens, speech: Speech, seed: int) -> ArmMetrics:
-        """What an arm's texts are like, as it is sent."""
-        unit = next(iter(self.units.values()), None)
-        found = measure(model, prompt, speech, recipe=self.recipe, unit=unit, dictionaries=self.dictionaries, seed=seed)
-        numbers = {name: _estimate(getattr(found, name)) for name in ArmMetrics.model_fields if name != "n"}
-        return ArmMetrics(n=found.n, **numbers)
+def _prepared(here: Residents, body: SteerBody) -> Prepared:
+    """The recipe with all that it needs besides the model, looked up before anything runs."""
+    recipe = _recipe(body.recipe)
+    dictionaries = {name: here.dictionary(name) for name in recipe.dictionaries}
+    units = {feature: _unit(here, feature) for feature in recipe.features}
+    return Prepared(recipe=recipe, dictionaries=dictionaries, units=units)
 
 
-def _steered(model: Model, body: SteerBody, bench: _Bench) -> Iterator[Event]:
-    prompt, text = tokens_of(model, body.prompt, body.messages)
-    chosen = list(dict.fromkeys(body.arms))
-    every = bench.arms(body.seed)
-    watched = watched_tokens(model, every["treated"], bench.dictionaries.values())
-    spoken = _speak(model, prompt, {arm: every[arm] for arm in chosen}, body, bench, watched)
-    first = next(spoken)
-    yield "start", _start(model, text, prompt, chosen, watched)
-    yield from _warnings(bench.recipe, 1.0)
-    arms: dict[str, ArmMetrics] = {}
-    for item in itertools.chain([first], spoken):
-        if isinstance(item, Spoken):
-            yield "token", TokenEvent(**asdict(item))
-        else:
-            arms[item.arm] = bench.measured(model, prompt, item, body.seed)
-    yield "metrics", MetricsEvent(arms=arms, note=NOTE)
-
-
-def _swept(model: Model, body: SweepBody, bench: _Bench) -> Iterator[Event | None]:
-    """The cells; None after each token, so that others have their turns while a cell is made."""
-    prompt, text = tokens_of(model, body.prompt, body.messages)
-    chosen: list[ArmName] = [arm for arm in dict.fromkeys(body.arms) if arm != "base"]
-    watched = watched_tokens(model, bench.arms(body.seed)["treated"], bench.dictionaries.values())
-    strengths = [one for one in dict.fromkeys(body.strengths) if one != 0]
-    yield "start", _start(model, text, prompt, ["base", *chosen], watched)
-    yield from _warnings(bench.recipe, max(strengths, key=abs, default=0.0))
-    cells: list[tuple[float, ArmName]] = [(0.0, "base"), *((one, arm) for one in strengths for arm in chosen)]
-    for strength, arm in cells:
-        edits = bench.arms(body.seed, strength or 1.0)[arm]
-        for item in _speak(model, prompt, {arm: edits}, body, bench, watched):
-            if isinstance(item, Spoken):
-                yield None
-            else:
-                metrics = bench.measured(model, prompt, item, body.seed)
-                said = [one.text for one in item.texts]
-                yield "cell", SweepCell(strength=strength, arm=arm, texts=said, metrics=metrics)
-
-
-def _speak(
-    model: Model, prompt: Tokens, arms: dict[str, list[Edit]], body: SteerBody, bench: _Bench, watched: tuple[int, ...]
-) -> Iterator[Spoken | Speech]:
-    return speak(
-        model,
-        prompt,
-        arms,
+def _config(body: SteerBody) -> SpeakConfig:
+    return SpeakConfig(
         samples=body.samples,
-        max_tokens=body.max_tokens,
-        sampling=bench.sampling,
         seed=body.seed,
-        watched=watched,
-        dictionaries=bench.dictionaries.values(),
+        max_tokens=body.max_tokens,
+        temperature=body.temperature,
+        top_p=body.top_p,
     )
+
+
+def _steered(model: Model, body: SteerBody, prepared: Prepared) -> Iterator[Event | None]:
+    prompt, text = tokens_of(model, body.prompt, body.messages)
+    config, arms = _config(body), list(dict.fromkeys(body.arms))
+    promoted = prepared.promoted(model)
+    voices = prepared.voices(arms, config)
+    steps = prepared.speak(model, prompt, voices, promoted, config)
+    words = next(steps, [])
+    yield "start", _start(model, text, prompt, arms, promoted)
+    yield from _warnings(prepared, 1.0)
+    said = list(words)
+    while words:
+        yield from (("token", _token_event(word)) for word in words)
+        # Whoever else waits has a turn before the next step.
+        yield None
+        words = next(steps, [])
+        said += words
+    found = {arm: _metrics(measure(texts_of(said, voices, arm), unit=prepared.unit, seed=config.seed)) for arm in arms}
+    yield "metrics", MetricsEvent(arms=found, note=NOTE)
+
+
+def _swept(model: Model, body: SweepBody, prepared: Prepared) -> Iterator[Event | None]:
+    """The cells; None after each step, so that others have their turns while a cell is made."""
+    prompt, text = tokens_of(model, body.prompt, body.messages)
+    arms: list[ArmName] = [arm for arm in dict.fromkeys(body.arms) if arm != "base"]
+    strengths = [one for one in dict.fromkeys(body.strengths) if one != 0]
+    cells = sweep(model, prompt, prepared, strengths=strengths, arms=arms, config=_config(body))
+    first = next(cells)
+    yield "start", _start(model, text, prompt, ["base", *arms], prepared.promoted(model))
+    yield from _warnings(prepared, max(strengths, key=abs, default=0.0))
+    for cell in itertools.chain([first], cells):
+        if cell is None:
+            yield None
+            continue
+        sent = SweepCell(strength=cell.strength, arm=cell.arm, texts=list(cell.texts), metrics=_metrics(cell.measures))  # pyright: ignore[reportArgumentType]
+        yield "cell", sent
 
 
 async def _streamed(items: AsyncIterator[Event | None]) -> StreamingResponse:
@@ -372,38 +339,42 @@ async def _from(first: Event | None, items: AsyncIterator[Event | None]) -> Asyn
         await items.aclose()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _start(model: Model, text: str, prompt: Tokens, arms: Sequence[str], watched: tuple[int, ...]) -> StartEvent:
+def _start(model: Model, text: str, prompt: Tokens, arms: Sequence[str], promoted: Sequence[int]) -> StartEvent:
     vocabulary = vocabulary_of(model)
-    promoted = [vocabulary.text(token) for token in watched]
-    return StartEvent(prompt=text, n_prompt=prompt.ids.shape[1], arms=list(arms), promoted=promoted)
+    texts = [vocabulary.text(token) for token in promoted]
+    return StartEvent(prompt=text, n_prompt=prompt.ids.shape[1], arms=list(arms), promoted=texts)
 
 
-def _warnings(recipe: Recipe, factor: float) -> Iterator[Event]:
-    for part, text in beyond_corpus(recipe, factor=factor):
+def _warnings(prepared: Prepared, factor: float) -> Iterator[Event]:
+    for part, text in warnings_of(prepared.recipe, prepared.units, factor=factor):
         yield "warning", WarningEvent(part=part, text=text)
 
 
-def _estimate(found: Estimate) -> EstimateOut:
-    return EstimateOut(value=known(found.value), low=known(found.interval[0]), high=known(found.interval[1]))
+def _token_event(word: Word) -> TokenEvent:
+    return TokenEvent(**{name: getattr(word, name) for name in TokenEvent.model_fields})
 
 
-def _unit(here: Residents, feature: str) -> float:
-    name = parse_feature(feature)
-    index = indexes_by_dictionary(here).get(name.dictionary or "")
+def _metrics(found: Measures) -> ArmMetrics:
+    numbers = {name: EstimateOut(**asdict(getattr(found, name))) for name in ArmMetrics.model_fields if name != "n"}
+    return ArmMetrics(n=found.n, **numbers)
+
+
+def _unit(here: Residents, feature: FeatureName) -> float:
+    index = indexes_by_dictionary(here).get(feature.dictionary or "")
     if index is None:
         raise UnknownName(
             f"The strength of {feature} has no unit.",
-            f"'{name.dictionary}' has no index, which knows the feature's largest activation.",
-            f"Build one: hooke index {name.dictionary}",
+            f"'{feature.dictionary}' has no index, which knows the feature's largest activation.",
+            f"Build one: hooke index {feature.dictionary}",
         )
     maxima = here.index(index).maxima
-    if name.index >= len(maxima):
+    if feature.index >= len(maxima):
         raise UnknownName(f"No feature '{feature}'.", f"There are {len(maxima)}.", f"Give 0 to {len(maxima) - 1}.")
-    return float(maxima[name.index])
+    return float(maxima[feature.index])
 
 
 def _recipe(body: RecipeOut) -> Recipe:
-    return recipe_from_json(body.model_dump(mode="json"))
+    return from_dict(Recipe, body.model_dump(mode="json"))
 
 
 def _recipe_out(recipe: Recipe) -> RecipeOut:
