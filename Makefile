@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location
 TESTS  ?= tests
 
-.PHONY: help env dev demo test check format cli-page web bench clean
+.PHONY: help env dev demo serve test check format cli-page web bench clean
 
 help: ## what can be made here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 demo: env ## the main job: open a model, read its features, steer one; then says what to look at next
 	@$(BIN)/hooke quickstart
 
+serve: env ## the microscope in the browser: prints a link
+	@$(BIN)/hooke serve
+
 # One thread of torch for each test worker: two workers with two threads each would stand in each other's way.
 test: dev ## the whole test suite
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 $(TESTS)
@@ -43,6 +46,7 @@ check: dev ## format, lint, types, layers, sizes, CLI page
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/sizes.py
 	@$(BIN)/python scripts/cli_page.py --check
+	@$(BIN)/python scripts/openapi.py --check
 	@$(BIN)/python scripts/web_build.py
 
 format: dev ## put the sources into their form, and write the CLI page

@@ -202,6 +202,7 @@ def write_tour(found: dict[str, Any], index: "Index", path: Path) -> None:
 def _next(page: Path, hit: "Hit") -> tuple[RenderableType, ...]:
     rows = [
         ("the page", page),
+        ("the microscope", "hooke serve"),
         ("search", "hooke search WORDS"),
         ("a feature", f"hooke feature {hit.name}"),
         ("your text", 'hooke read "any sentence"'),
