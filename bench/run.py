@@ -1,6 +1,6 @@
 """Measure hooke beside other tools in the same run, and write the tables of docs/benchmarks.md.
 
-    python bench/run.py [harvest|training|index|import|all] [--quick] [--render]
+    python bench/run.py [harvest|training|index|import|server|all] [--quick] [--render]
 
 Run it with the Python of hooke's own environment. Environments and materials that are missing are made first; that
 takes some minutes, once. `--quick` shows that everything works: its numbers mean nothing and are not kept.
@@ -45,6 +45,8 @@ class Settings:
     """Whether only to show that everything works."""
     rates: tuple[float, ...]
     """Learning rates at which the quality of trainers is compared."""
+    labs: dict[str, Path]
+    """Labs that have what the server is measured on: 'starter' its text, 'million' the index that was made up."""
 
     @property
     def n_rows(self) -> int:
@@ -127,11 +129,25 @@ def imports(settings: Settings) -> Reports:
     return run_in_turns([Job(tool="all", python=HERE, script=BENCH / "imports.py", arguments=arguments)], 1)
 
 
+def server(settings: Settings) -> Reports:
+    """Latencies, memory and disk of the microscope at two sizes; search by meaning on paraphrases."""
+    arguments = ("--quick",) if settings.is_quick else ()
+    for size, lab in settings.labs.items():
+        arguments += (f"--{size}", str(lab))
+    # A million features take a quarter of an hour to make up and to prepare.
+    jobs = [
+        Job(tool="hooke", python=HERE, script=BENCH / "server.py", arguments=arguments, timeout=5400.0),
+        Job(tool="hooke", python=HERE, script=BENCH / "meaning.py"),
+    ]
+    return run_in_turns(jobs, 1)
+
+
 TOPICS: dict[str, Callable[[Settings], Reports]] = {
     "harvest": harvest,
     "training": training,
     "index": index,
     "import": imports,
+    "server": server,
 }
 
 
@@ -166,8 +182,11 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--render", action="store_true", help="write the tables anew from the saved results")
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-3], help="learning rates for the quality")
+    for size in ("starter", "million"):
+        parser.add_argument(f"--{size}", type=Path, help=f"topic server: a lab that has what '{size}' needs already")
     asked = parser.parse_args(words)
-    settings = Settings(is_quick=asked.quick, rates=tuple(asked.rates))
+    labs = {size: lab for size in ("starter", "million") if (lab := getattr(asked, size)) is not None}
+    settings = Settings(is_quick=asked.quick, rates=tuple(asked.rates), labs=labs)
     has_failed = False
     for topic in TOPICS if asked.topic == "all" else [asked.topic]:
         if asked.render:

@@ -1,6 +1,6 @@
 """Latencies, memory and disk of the microscope's server at the starter's size and at a million features.
 
-    python bench/server.py [--quick] [--million LAB] [--keep]
+    python bench/server.py [--quick] [--starter LAB] [--million LAB] [--keep]
 
 `hooke serve` runs as a process of its own; requests come over the loopback on one connection, one after the other,
 each with another feature or another question, so that nothing is answered from memory of the same question. Times are
@@ -8,7 +8,8 @@ whole requests as a client sees them, with files in the page cache. A feature pa
 examples, asked for one after the other. The index of a million features is made up (`million.py`); no model can fire
 it, so what search by text costs behind the model is measured in this process on a made-up reading of 256 tokens.
 
-`--million LAB` takes an index `million` that is there already; `--keep` leaves the one that was made where it is.
+`--starter LAB` takes the text of the starter's index, `--million LAB` an index `million`, from a lab that has them
+already; `--keep` leaves what was made where it is.
 """
 
 import argparse
@@ -236,6 +237,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--starter", type=Path, help="a lab that has the starter's text already")
     parser.add_argument("--million", type=Path, help="a lab that has the index already")
     parser.add_argument("--keep", action="store_true", help="leave the made-up index where it is")
     asked = parser.parse_args()
@@ -243,7 +245,7 @@ def main() -> None:
     shape = (20_000, 300_000) if asked.quick else (1_000_000, 10_000_000)
     place = Path(tempfile.mkdtemp(prefix="hooke-bench-"))
     try:
-        rows = starter(place / "starter", n) + large(asked.million or place / "million", n, *shape)
+        rows = starter(asked.starter or place / "starter", n) + large(asked.million or place / "million", n, *shape)
     finally:
         if not asked.keep:
             shutil.rmtree(place, ignore_errors=True)

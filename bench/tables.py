@@ -1,6 +1,6 @@
 """Saved results as Markdown tables, put between markers into docs/benchmarks.md."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -173,11 +173,56 @@ def plain_tables(reports: Reports) -> list[str]:
     return tables
 
 
+def server_tables(reports: Reports) -> list[str]:
+    """Latencies side by side at both sizes, then what each takes, then the encoders of search by meaning."""
+    rows = [row for one in reports for row in one.get("rows", [])]
+    sizes = list(dict.fromkeys(row["size"] for row in rows))
+    heads = {"starter": "8,192 features, 1.8 M tokens", "million": "1,000,000 features, 10 M tokens"}
+    timed = _by_what([row for row in rows if "p50_ms" in row])
+    lines = [
+        [what, *(_latency(found.get(size)) for size in sizes), _kilobytes(found.values())]
+        for what, found in timed.items()
+    ]
+    names = [f"{heads[size]}: p50 / p95 ms" for size in sizes]
+    tables = [_table(["request", *names, "largest answer"], lines, "l" + "r" * (len(sizes) + 1))]
+    taken = _by_what([row for row in rows if "p50_ms" not in row])
+    lines = [[what, *(_amount(found.get(size)) for size in sizes)] for what, found in taken.items()]
+    tables.append(_table(["cost", *(heads[size] for size in sizes)], lines, "l" + "r" * len(sizes)))
+    for one in reports:
+        if "answered" in one:
+            shares = [[name, f"{share:.0%}"] for name, share in one["answered"].items()]
+            head = f"of {one['n_queries']} paraphrases answered among ten"
+            tables.append(_table(["encoder", head], shares, "lr"))
+    return tables
+
+
+def _by_what(rows: Reports) -> dict[str, dict[str, dict[str, Any]]]:
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["what"], {})[row["size"]] = row
+    return found
+
+
+def _latency(row: dict[str, Any] | None) -> str:
+    return "" if row is None else f"{row['p50_ms']:.1f} / {row['p95_ms']:.1f}"
+
+
+def _kilobytes(rows: Iterable[dict[str, Any]]) -> str:
+    return f"{max(row['kilobytes'] for row in rows):,.0f} kB"
+
+
+def _amount(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    return f"{row['megabytes']:,.0f} MB" if "megabytes" in row else f"{row['seconds']:,.0f} s"
+
+
 RENDERERS: dict[str, Callable[[Reports], list[str]]] = {
     "harvest": harvest_tables,
     "training": training_tables,
     "index": plain_tables,
     "import": import_tables,
+    "server": server_tables,
 }
 
 
