@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from hooke.configs import from_dict, to_dict
+from hooke.directions import sweep as sweeping
 from hooke.directions.measures import NOTE, Measures, measure
 from hooke.directions.recipe import (
     Recipe,
@@ -22,11 +23,10 @@ from hooke.directions.recipe import (
     warnings_of,
 )
 from hooke.directions.speak import Word
-from hooke.directions.sweep import Prepared, SpeakConfig, sweep, texts_of
+from hooke.directions.sweep import Prepared, SpeakConfig, texts_of
 from hooke.errors import HookeError, UnknownName
 from hooke.models.model import Model, Tokens
 from hooke.server.residents import ClientHere, Residents, ResidentsHere
-from hooke.server.routes.features import known
 from hooke.server.routes.prompt_answers import MAX_TEXT, MessageIn
 from hooke.server.routes.prompts import indexes_by_dictionary, tokens_of, vocabulary_of
 from hooke.server.streams import event_response
@@ -310,7 +310,7 @@ def _swept(model: Model, body: SweepBody, prepared: Prepared) -> Iterator[Event 
     prompt, text = tokens_of(model, body.prompt, body.messages)
     arms: list[ArmName] = [arm for arm in dict.fromkeys(body.arms) if arm != "base"]
     strengths = [one for one in dict.fromkeys(body.strengths) if one != 0]
-    cells = sweep(model, prompt, prepared, strengths=strengths, arms=arms, config=_config(body))
+    cells = sweeping.sweep(model, prompt, prepared, strengths=strengths, arms=arms, config=_config(body))
     first = next(cells)
     yield "start", _start(model, text, prompt, ["base", *arms], prepared.promoted(model))
     yield from _warnings(prepared, max(strengths, key=abs, default=0.0))
