@@ -10,10 +10,10 @@ from hooke.directions.speak import Word
 from hooke.findings import estimate
 
 NOTE = (
-    "Intervals are 95 % by the bootstrap over an arm's texts; with one text there is none. Every random text has random "
-    "directions of its own, of the same norm, and is measured by the recipe's promoted tokens. Perplexity and the "
-    "feature's activation are read by the model without edits; the last token's activation is not read. Low perplexity "
-    "with few distinct pairs is repetition, not sense."
+    "Intervals are 95 % by the bootstrap over an arm's texts; with one text there is none. Every random text has its "
+    "own random directions of the same norm, and is measured by the recipe's promoted tokens, which were chosen after "
+    "neutral prompts. Perplexity and the feature's activation are read by the model without edits; the last token's "
+    "activation is not read. Low perplexity with few distinct pairs is repetition, not sense."
 )
 
 

@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from hooke.configs import from_dict, to_dict
 from hooke.dictionaries import Dictionary
-from hooke.errors import BadConfig, UnknownName, UnsupportedModel
+from hooke.errors import BadConfig, UnknownName
 from hooke.lab import Lab, staged, write_json
 from hooke.models.edits import Ablate, Add, Clamp, Edit, Positions, When
-from hooke.models.model import Model
 from hooke.sites import FeatureName, parse_feature
 
 How = Literal["add", "clamp", "ablate"]
@@ -169,19 +166,6 @@ def warnings_of(recipe: Recipe, units: Mapping[FeatureName, float], *, factor: f
     return found
 
 
-def promoted_by(
-    model: Model, edits: tuple[Edit, ...], dictionaries: Mapping[str, Dictionary], n: int = 10
-) -> list[int]:
-    """Tokens whose logits the edits' directions raise most, straight through the unembedding; empty where none write."""
-    written = [_written(edit, dictionaries) for edit in edits]
-    fitting = [one for one in written if one is not None and len(one) == model.d_model]
-    try:
-        effects = model.unembed_directions() @ sum(fitting, torch.zeros(model.d_model)).to(model.device)
-    except UnsupportedModel:
-        return []
-    return effects.topk(min(n, len(effects))).indices.tolist() if bool(effects.any()) else []
-
-
 def _bound(
     one: RecipeEdit, dictionaries: Mapping[str, Dictionary], units: Mapping[FeatureName, float], factor: float
 ) -> Edit:
@@ -202,25 +186,6 @@ def _bound(
         return Clamp(feature=str(name), value=amount, positions=one.positions, when=one.when)
     site = str(dictionary.writes[0])
     return Add(site=site, vector=str(name), scale=amount, positions=one.positions, when=one.when)
-
-
-def _written(edit: Edit, dictionaries: Mapping[str, Dictionary]) -> Float[Tensor, " width"] | None:
-    """What an edit adds to the stream, up to a factor that is the same for features alike."""
-    match edit:
-        case Add() if isinstance(edit.vector, Tensor):
-            return edit.vector * edit.scale
-        case Add():
-            return _row(str(edit.vector), dictionaries) * edit.scale
-        case Clamp():
-            return _row(edit.feature, dictionaries) * edit.value
-        case Ablate():
-            return -_row(edit.feature, dictionaries)
-    return None
-
-
-def _row(feature: str, dictionaries: Mapping[str, Dictionary]) -> Float[Tensor, " width"]:
-    name = parse_feature(feature)
-    return dictionaries[name.dictionary or ""].output_rows[name.index].detach().float().cpu()
 
 
 def _path(lab: Lab, name: str) -> Path:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from hooke.dictionaries import Dictionary
 from hooke.directions.measures import Measures, measure
-from hooke.directions.recipe import Recipe, bind, promoted_by
+from hooke.directions.promoted import promoted_tokens
+from hooke.directions.recipe import Recipe, bind
 from hooke.directions.speak import Voice, Word, speak, voices_of, watching
 from hooke.models.generate import Sampling
 from hooke.models.model import Model, Tokens
@@ -50,8 +51,8 @@ class Prepared:
         return self.units[self.recipe.features[0]] if self.recipe.features else None
 
     def promoted(self, model: Model) -> list[int]:
-        """Tokens that the recipe's directions promote."""
-        return promoted_by(model, bind(self.recipe, self.dictionaries, self.units), self.dictionaries)
+        """Tokens that the recipe makes likelier after neutral prompts."""
+        return promoted_tokens(model, bind(self.recipe, self.dictionaries, self.units), self.dictionaries)
 
     def voices(self, arms: Sequence[str], config: SpeakConfig, *, factor: float = 1.0) -> list[Voice]:
         """The texts of each arm, with `factor` on the strengths."""
