@@ -5,9 +5,9 @@ export type Part = Schemas["RecipePart"];
 export type Recipe = Schemas["RecipeOut"];
 
 export const POSITIONS: readonly { value: string; says: string }[] = [
-  { value: "1:", says: "all but the first token" },
+  { value: "1:", says: "all but first" },
   { value: "", says: "every token" },
-  { value: "-1", says: "the last token" },
+  { value: "-1", says: "last token" },
 ];
 
 /** A new edit of a feature. */
