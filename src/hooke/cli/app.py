@@ -34,6 +34,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "search": ("search:search", "Find features by words, by a text that fires them, or by a token that they promote."),
     "feature": ("feature:feature", "Show what is known of one feature."),
     "read": ("read:read", "Show a text as features, token by token."),
+    "lens": ("lens:lens", "Show what each layer of a model would say next, token by token."),
     "steer": ("steer:steer", "Turn a feature up and down, and show what the model says."),
     "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),
     "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),

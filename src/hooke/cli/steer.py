@@ -25,14 +25,18 @@ if TYPE_CHECKING:
 HELD_OUT = "default/wiki-en:heldout"
 
 
+PROMPT = "Yesterday I went to"
+
+
 def steer(
-    feature: str,
-    prompt: str = "Yesterday I went to",
+    feature: str = "",
+    prompt: str = PROMPT,
     /,
     *,
     strengths: tuple[float, ...] = (0.5, 1.0, 2.0),
     dose_response: bool = False,
     edits: Path | None = None,
+    recipe: Path | None = None,
     max_tokens: int = 40,
     seed: int = 0,
     where: IndexOptions = IndexOptions(),
@@ -43,6 +47,7 @@ def steer(
 
     The feature's decoder row is added to the stream at every token but the first, in units of the feature's largest
     activation. Each text stands beside the one without edits and the one with a random direction of the same norm.
+    With --recipe the first word is the prompt: the recipe says which features, and how much of them.
 
     Parameters
     ----------
@@ -56,6 +61,8 @@ def steer(
         Measure strength against the probability of the tokens that it promotes and against perplexity, too.
     edits
         A JSON file of further edits that are in force in every arm but the baseline.
+    recipe
+        A JSON file with a recipe, as the microscope saves it, in place of a feature and strengths.
     max_tokens
         Tokens of each text.
     seed
@@ -63,6 +70,12 @@ def steer(
     """
     from hooke.models.edits import edits_from_json
 
+    if recipe is not None:
+        return _steer_by_recipe(
+            recipe, feature, prompt, edits, dose_response, max_tokens, seed, where, loading, everywhere
+        )
+    if not feature:
+        raise BadRequest("Nothing to steer with.", "", "Give a feature, site/number, or --recipe FILE.")
     address = parse_feature(feature)
     index = where.open(everywhere.lab, dictionary=address.dictionary)
     card = index.card(address.index)
@@ -82,6 +95,60 @@ def steer(
         index, f"Steering {data['feature']}", lambda: _page(prompt, said, [measured] if measured else [], label)
     )
     return Answer(data=data | {"dose_response": measured}, shown=tuple(shown))
+
+
+def _steer_by_recipe(
+    path: Path,
+    words: str,
+    prompt: str,
+    edits: Path | None,
+    dose_response: bool,
+    max_tokens: int,
+    seed: int,
+    where: IndexOptions,
+    loading: ModelOptions,
+    everywhere: Everywhere,
+) -> Answer:
+    from hooke.directions.measures import NOTE, measure
+    from hooke.directions.recipe import read_recipe, warnings_of
+    from hooke.directions.speak import ARMS
+    from hooke.directions.sweep import Prepared, SpeakConfig, texts_of
+
+    if edits is not None or dose_response or (words and prompt != PROMPT) or where.html:
+        raise BadRequest(
+            "A recipe is steered by itself.",
+            "Found it with a feature, --edits, --dose-response or --html.",
+            "Write: hooke steer PROMPT --recipe FILE",
+        )
+    recipe, said = read_recipe(path), words or prompt
+    indexes = {name: where.open(everywhere.lab, dictionary=name) for name in recipe.dictionaries}
+    index = next(iter(indexes.values()), None) or where.open(everywhere.lab)
+    model = where.load_model(index, loading, everywhere.lab)
+    units = {name: float(indexes[name.dictionary or ""].card(name.index).max) for name in recipe.features}
+    dictionaries = {name: one.dictionary for name, one in indexes.items()}
+    prepared = Prepared(recipe=recipe, dictionaries=dictionaries, units=units)
+    config = SpeakConfig(max_tokens=max_tokens, seed=seed)
+    voices, promoted = prepared.voices(ARMS, config), prepared.promoted(model)
+    spoken = [word for step in prepared.speak(model, model.tokenize(said), voices, promoted, config) for word in step]
+    texts = {arm: texts_of(spoken, voices, arm) for arm in ARMS}
+    found = {arm: measure(texts[arm], unit=prepared.unit, seed=seed) for arm in ARMS}
+    plain = {arm: ["".join(word.text for word in text) for text in texts[arm]] for arm in ARMS}
+    cautions = warnings_of(recipe, units)
+    rows = [
+        (
+            arm,
+            number(found[arm].perplexity.value),
+            number(found[arm].kl.value),
+            number(found[arm].activation.value),
+            one,
+        )
+        for arm in ARMS
+        for one in plain[arm]
+    ]
+    columns = ("", "perplexity>", "kl>", "activation>", "the model goes on")
+    shown = (title(recipe.name), table(columns, rows), *(note(text) for _, text in cautions), note(NOTE))
+    data = {"recipe": recipe, "prompt": said, "texts": plain, "measures": found}
+    return Answer(data=data | {"warnings": [text for _, text in cautions]}, shown=shown)
 
 
 def _page(

@@ -17,6 +17,7 @@ from hooke.pages.charts import Line, Point, histogram, line_chart
 from hooke.pages.marks import heat, heat_legend
 from hooke.pages.numerals import interval, number
 from hooke.pages.page import fragment
+from hooke.prompts.lens import LensRow
 
 _N_EFFECTS = 10
 LARGEST_RATIO = 16.0
@@ -166,3 +167,8 @@ def arms_view(prompt: str, arms: Sequence[Said], *, control: str) -> Markup:
         control: what the control is; empty where these edits have none.
     """
     return fragment("arms.html", prompt=prompt, arms=arms, control=control)
+
+
+def lens_view(tokens: Sequence[str], rows: Sequence[LensRow], *, note: str) -> Markup:
+    """What the logit lens says of each token, layer by layer."""
+    return fragment("lens.html", tokens=tokens, rows=rows, note=note)

@@ -6,7 +6,7 @@ the top token of one cell. The last row is the model's own prediction. (nostalge
 logit lens".)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +34,53 @@ class Lens:
     """Log-probability of the actual next token; NaN at the last position."""
     entropy: Float[Tensor, "layer pos"]
     """Entropy of the prediction, in nats."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LensCell:
+    """The lens at one layer and position."""
+
+    token: int
+    """Its likeliest next token."""
+    text: str
+    """That token's text."""
+    logprob: float
+    """Its log-probability."""
+    rank: int | None
+    """How many tokens are likelier than the actual next one; None at the last position."""
+    entropy: float
+    """Entropy of the prediction, in nats."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LensRow:
+    """The lens at one layer."""
+
+    layer: int
+    """The layer."""
+    cells: tuple[LensCell, ...]
+    """By position."""
+
+
+def lens_rows(lens: Lens, text_of: Callable[[int], str], layers: Sequence[int]) -> tuple[LensRow, ...]:
+    """The lens as people read it: the likeliest token of each cell, for each of the layers that it is of."""
+    return tuple(
+        LensRow(
+            layer=layer, cells=tuple(_cell(lens, place, position, text_of) for position in range(lens.rank.shape[1]))
+        )
+        for place, layer in enumerate(layers)
+    )
+
+
+def _cell(lens: Lens, place: int, position: int, text_of: Callable[[int], str]) -> LensCell:
+    token, rank = int(lens.ids[place, position, 0]), int(lens.rank[place, position])
+    return LensCell(
+        token=token,
+        text=text_of(token),
+        logprob=float(lens.logprobs[place, position, 0]),
+        rank=rank if rank >= 0 else None,
+        entropy=float(lens.entropy[place, position]),
+    )
 
 
 def logit_lens(
