@@ -20,7 +20,8 @@ def start(lab: Path, *words: str) -> subprocess.Popen[str]:
 
 def test_it_prints_a_link_that_lets_one_browser_in_and_ends_at_once(tmp_path: Path):
     with start(tmp_path / "lab", "--read-only") as server:
-        assert server.stdout and server.stderr
+        assert server.stdout
+        assert server.stderr
         said = json.loads(server.stdout.readline())
         with httpx.Client(trust_env=False, timeout=60, follow_redirects=True) as browser:
             assert browser.get(said["address"] + "api/library").status_code == 401

@@ -46,7 +46,8 @@ def test_page_addresses_are_the_app_and_assets_are_kept(built: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "path", ["/../secret", "/%2e%2e/secret", "/assets/..%2f..%2fsecret", "//etc/passwd", "/link", "/a%00b", "/" + "a" * 5000]
+    "path",
+    ["/../secret", "/%2e%2e/secret", "/assets/..%2f..%2fsecret", "//etc/passwd", "/link", "/a%00b", "/" + "a" * 5000],
 )
 def test_nothing_outside_the_built_pages_is_sent(built: Path, tmp_path: Path, path: str):
     answer = let_in(Lab(tmp_path / "lab"), built).get(path)

@@ -37,7 +37,8 @@ def test_progress_is_reported_part_by_part():
 )
 def test_the_last_line_is_the_result_or_the_refusal(server_lab: TinyLab, asked: str, event: str, code: int):
     with start(server_lab, "map") as process:
-        assert process.stdin and process.stdout
+        assert process.stdin
+        assert process.stdout
         process.stdin.write(json.dumps({"dictionary": asked}) + "\n")
         process.stdin.flush()
         last = json.loads(process.stdout.readlines()[-1])
@@ -48,9 +49,15 @@ def test_the_last_line_is_the_result_or_the_refusal(server_lab: TinyLab, asked: 
 
 def test_a_job_ends_with_its_server(server_lab: TinyLab):
     # More text than can be read in the time that the test waits.
-    arguments = {"dictionary": "bare", "model": str(server_lab.model), "tokens": 10**9, "corpus": str(server_lab.corpus)}
+    arguments = {
+        "dictionary": "bare",
+        "model": str(server_lab.model),
+        "tokens": 10**9,
+        "corpus": str(server_lab.corpus),
+    }
     with start(server_lab, "index") as process:
-        assert process.stdin and process.stdout
+        assert process.stdin
+        assert process.stdout
         process.stdin.write(json.dumps(arguments) + "\n")
         process.stdin.flush()
         assert "progress" in process.stdout.readline()

@@ -110,8 +110,7 @@ def test_a_reader_that_leaves_closes_the_iterator_in_the_models_thread(residents
 
     def work(_: Model) -> Iterator[int]:
         try:
-            for number in range(1000):
-                yield number
+            yield from range(1000)
         finally:
             where.append(threading.current_thread().name)
             closed.set()

@@ -4,7 +4,7 @@
     def test_somewhere(microscope, page):       # tests/browser: a page that is let in, microscope.address before paths
 
 The lab has a model 'tiny-model' (two blocks of width 32), a dictionary 'tiny' with 48 features at resid_post.1, a
-dictionary 'bare' without an index, an index 'tiny' of a few sentences in English, French and Python, and a training run.
+dictionary 'bare' without an index, an index 'tiny' of sentences in English, French and Python, and a training run.
 """
 
 import threading

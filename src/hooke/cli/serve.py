@@ -27,7 +27,7 @@ def serve(
 ) -> None:
     """Open the microscope: browse, search, read and steer in the browser.
 
-    Prints a link that works once and lets one browser in; Ctrl-C ends the server. Nothing is asked of any other machine.
+    Prints a link that works once and lets one browser in; Ctrl-C ends the server. No other machine is asked anything.
 
     Parameters
     ----------
@@ -61,9 +61,7 @@ def serve(
         )
     listening = listen(host, port)
     keys = Keys(lab_secret(lab))
-    app = create_app(
-        lab, keys=keys, hosts=(*LOOPBACK, *name), read_only=read_only, model=model, static=pages or STATIC
-    )
+    app = create_app(lab, keys=keys, hosts=(*LOOPBACK, *name), read_only=read_only, model=model, static=pages or STATIC)
     address = f"http://{name[0] if name else '127.0.0.1'}:{listening.getsockname()[1]}/"
     link = f"{address}?token={keys.new_link()}"
     _announce(lab, address, link, is_json=everywhere.json)

@@ -1,4 +1,4 @@
-"""Long work, each job in a process of its own: its crash harms nobody, cancelling ends it, a record on disk outlives it.
+"""Long work, each job in a process of its own: a crash harms nobody, cancelling ends it, its record outlives it.
 
 One job runs at a time, in the order in which they came. The record is a file in the lab; the server that started a job
 is written in it, so that a job whose server is gone shows as interrupted and can be started again.
@@ -280,7 +280,9 @@ class Jobs:
                 self._process = process
                 if job.state == "cancelled" or not self._is_open:
                     process.terminate()
-            assert process.stdin and process.stdout and process.stderr
+            assert process.stdin
+            assert process.stdout
+            assert process.stderr
             reader = threading.Thread(target=_keep_log, args=(process.stderr, job), daemon=True)
             reader.start()
             with suppress(BrokenPipeError):

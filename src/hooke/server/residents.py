@@ -83,9 +83,7 @@ class Residents:
         self._require(name)
         return await asyncio.wrap_future(self._turns.submit(client, lambda: work(self._model(name))))
 
-    async def stream_with_model(
-        self, name: str, client: str, work: Callable[[Model], Iterator[T]]
-    ) -> AsyncIterator[T]:
+    async def stream_with_model(self, name: str, client: str, work: Callable[[Model], Iterator[T]]) -> AsyncIterator[T]:
         """What an iterator over the model gives, each item in a turn of its own; it is closed when the reader leaves.
 
         Raises:
@@ -95,7 +93,9 @@ class Residents:
         self._require(name)
         items = await asyncio.wrap_future(self._turns.submit(client, lambda: iter(work(self._model(name)))))
         try:
-            while (item := await asyncio.wrap_future(self._turns.submit(client, lambda: next(items, _END)))) is not _END:
+            while (
+                item := await asyncio.wrap_future(self._turns.submit(client, lambda: next(items, _END)))
+            ) is not _END:
                 yield item  # pyright: ignore[reportReturnType]
         finally:
             close = getattr(items, "close", None)

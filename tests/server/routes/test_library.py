@@ -20,6 +20,7 @@ def test_the_library_has_everything_once(api: httpx.Client):
     [
         ("resid_post.1/3@tiny", "/d/tiny/f/3"),
         ("tiny/3", "/d/tiny/f/3"),
+        ("resid_post.1/3", "/d/tiny/f/3"),
         (" smollm2-res/8191 ", "/d/smollm2-res/f/8191"),
         ("bare", "/d/bare"),
         ("tiny-model", "/m/tiny-model"),
@@ -38,7 +39,18 @@ def test_a_number_is_of_the_index_that_is_looked_at(api: httpx.Client):
 
 @pytest.mark.parametrize(
     "text",
-    ["tiny/48", "tin", "../../etc/passwd", "tiny/../3", "https://evil.example/d", "a@b@c", "tiny/99999999999", "\0", "٣"],
+    [
+        "tiny/48",
+        "tin",
+        "../../etc/passwd",
+        "tiny/../3",
+        "https://evil.example/d",
+        "http://[",
+        "a@b@c",
+        "tiny/99999999999",
+        "\0",
+        "٣",
+    ],
 )
 def test_what_leads_nowhere_is_refused_with_a_hint(api: httpx.Client, text: str):
     answer = api.get("/api/resolve", params={"q": text})

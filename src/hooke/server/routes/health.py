@@ -98,7 +98,10 @@ def _lab_check(here: Residents) -> Check:
         )
     if not os.access(root, os.W_OK):
         return Check(
-            name="lab", is_well=False, found=f"{root} cannot be written.", hint="Reading works; writing needs the right to."
+            name="lab",
+            is_well=False,
+            found=f"{root} cannot be written.",
+            hint="Reading works; writing needs the right to.",
         )
     return Check(name="lab", is_well=True, found=str(root), hint="")
 

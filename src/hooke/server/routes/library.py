@@ -144,22 +144,23 @@ def get_library(here: Here, jobs: JobsHere) -> Library:
 def resolve(q: Annotated[str, Query(min_length=1, max_length=300)], here: Here, index: str | None = None) -> Address:
     """The page of whatever a text names.
 
-    Takes `resid_post.15/12@smollm2-res`, `smollm2-res/12`, a number (of `index`, or of the only index), a dictionary, a
-    model, an address of this microscope, and a Neuronpedia link of a feature whose dictionary has its name here.
+    Takes `resid_post.15/12@smollm2-res`, `resid_post.15/12`, `smollm2-res/12`, a number (of `index`, or of the only
+    index), a dictionary, a model, an address of this microscope, and a Neuronpedia link of a feature whose dictionary
+    has its name here.
     """
     text = q.strip()
     indexes = index_names(here.lab)
-    link = urlsplit(text)
-    if link.scheme in ("http", "https"):
-        return _from_link(link.netloc, [part for part in link.path.split("/") if part], here, indexes)
+    if text.startswith(("http://", "https://")):
+        return _from_link(text, here, indexes)
     if "@" in text:
         name = parse_feature(text)
-        return _feature(here, _index_of(here, name.dictionary, indexes), name.index)
+        return _feature(here, _index_of(here, name.dictionary or "", indexes), name.index)
     if re.fullmatch(r"\d{1,9}", text):
         return _feature(here, index or (indexes[0] if len(indexes) == 1 else _several(indexes)), int(text))
     name, slash, number = text.rpartition("/")
     if slash and re.fullmatch(r"\d{1,9}", number):
-        return _feature(here, _index_of(here, name, indexes), int(number))
+        at_site = [one for one in indexes if name not in indexes and here.index(one).manifest.site == name]
+        return _feature(here, at_site[0] if len(at_site) == 1 else _index_of(here, name, indexes), int(number))
     if text in indexes or text in here.lab.names("dictionaries"):
         return Address(kind="dictionary", address=f"/d/{quote(text)}")
     if text in here.model_names():
@@ -172,7 +173,12 @@ def resolve(q: Annotated[str, Query(min_length=1, max_length=300)], here: Here, 
     )
 
 
-def _from_link(host: str, parts: list[str], here: Residents, indexes: list[str]) -> Address:
+def _from_link(text: str, here: Residents, indexes: list[str]) -> Address:
+    try:
+        link = urlsplit(text)
+    except ValueError:
+        raise BadRequest("That is no link.", f"Found {text[:80]!r}.", "Copy it from the browser's address.") from None
+    host, parts = link.netloc, [part for part in link.path.split("/") if part]
     is_feature = len(parts) >= 3 and parts[-1].isdigit() and len(parts[-1]) < 10
     if host.removeprefix("www.") in ("neuronpedia.org",) and is_feature:
         return _feature(here, _index_of(here, parts[-2], indexes), int(parts[-1]))
@@ -269,7 +275,9 @@ def _runs(here: Residents) -> list[RunEntry]:
     folder = here.lab.root / "dictionaries"
     if not folder.is_dir():
         return []
-    done = [path.parent.name for path in sorted(folder.glob("*/training.jsonl")) if not path.parent.name.startswith(".")]
+    done = [
+        path.parent.name for path in sorted(folder.glob("*/training.jsonl")) if not path.parent.name.startswith(".")
+    ]
     unfinished = [_run_name(path.parent) for path in sorted(folder.glob(".*.training/training.jsonl"))]
     entries = [RunEntry(name=name, is_finished=True) for name in done]
     return entries + [RunEntry(name=name, is_finished=False) for name in unfinished if name not in done]
