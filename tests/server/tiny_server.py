@@ -61,10 +61,10 @@ def make_server_lab(root: Path) -> TinyLab:
 
 @contextmanager
 def running(
-    lab: Lab, *, model: Path | None = None, read_only: bool = False, port: int = 0, static: Path = STATIC
+    lab: Lab, *, model: Path | None = None, read_only: bool = False, port: int = 0, static: Path = STATIC, keys: Keys | None = None
 ) -> Iterator[Microscope]:
     """A server of the lab on a port of this machine, in a thread."""
-    keys = Keys()
+    keys = keys or Keys()
     app = create_app(lab, keys=keys, read_only=read_only, model=str(model) if model else None, static=static)
     listening = listen("127.0.0.1", port)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
