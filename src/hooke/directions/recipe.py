@@ -91,7 +91,7 @@ def read_recipe(path: Path) -> Recipe:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise BadConfig(f"The recipe '{path}' could not be read.", f"{error}.", "Give a JSON file.") from error
-    return from_dict(Recipe, data)
+    return from_dict(Recipe, data if isinstance(data, dict) else {})
 
 
 def save_recipe(lab: Lab, recipe: Recipe) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from numpy import ndarray
 
@@ -180,8 +179,8 @@ def throw_away(lab: Lab, name: str) -> None:
 
 
 def _read_meta(folder: Path) -> PromptMeta:
-    data: Any = read_json(folder / _META)
+    data = read_json(folder / _META)
     try:
-        return from_dict(PromptMeta, data)
+        return from_dict(PromptMeta, data if isinstance(data, dict) else {})
     except BadConfig as error:
         raise BadArtefact(f"'{folder / _META}' is no kept prompt.", error.found, "Run the prompt again.") from error
