@@ -6,6 +6,7 @@ import pytest
 from hooke.errors import BadArtefact, BadRequest
 from hooke.features import labels as module
 from hooke.features.labels import Label, LabelReader, write_labels
+from hooke.features.query import Index
 
 
 def label(feature: int, text: str, f1: float | None = 0.5, words: str = "", source: str = "rule") -> Label:
@@ -99,3 +100,22 @@ def test_readers_cannot_write(reader: LabelReader):
 
     with pytest.raises(sqlite3.OperationalError):
         reader._connection.execute("DELETE FROM labels")
+
+
+def test_columns_have_the_best_label_of_every_feature(index: Index):
+    first = index.labels.all_first(len(index))
+    for feature in range(len(index)):
+        label = index.label(feature)
+        assert first.kinds[feature] == (label.kind if label else "")
+        assert first.makers[feature] == (label.source if label else "")
+    rows = list(index.labels.each())
+    assert first.row_feature.tolist() == [label.feature for label in rows]
+    assert index.labels.rows([1, len(rows)]) == {1: rows[0], len(rows): rows[-1]}
+
+
+def test_very_common_words_come_in_the_order_of_the_labels(index: Index, monkeypatch: pytest.MonkeyPatch):
+    ids, is_bounded = index.labels.matching("bridge")
+    assert not is_bounded
+    assert len(ids) > 1
+    monkeypatch.setattr("hooke.features.labels._TOO_COMMON", 1)
+    assert index.labels.matching("bridge") == ([min(ids)], True)

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from pathlib import Path
 
@@ -298,3 +299,27 @@ def test_the_manifest_tells_the_hash_of_every_file(index: Index):
 
 def test_addresses_of_features_name_site_and_dictionary(index: Index):
     assert index.address(3) == index.card(3).name == f"{SITE}/3@planted"
+
+
+def test_columns_are_the_cards_below_each_other(index: Index):
+    columns = index.columns("n_active", "max", "neighbour")
+    for feature in range(len(index)):
+        card = index.card(feature)
+        assert (columns["n_active"][feature], columns["max"][feature]) == (card.n_active, np.float32(card.max))
+        assert columns["neighbour"][feature].tolist() == [one.feature for one in card.neighbours]
+
+
+def test_an_example_is_found_by_its_place(index: Index):
+    for group in index.card(0).groups:
+        for example in group.examples:
+            place = example.window * index.manifest.context + example.position
+            assert index.example_at(0, place) == example
+            assert example.window in index.example_windows(0)
+    assert index.example_at(0, 0) is None, "position 0 is never one"
+
+
+def test_files_that_are_open_do_not_use_up_descriptors(index: Index):
+    before = len(os.listdir("/proc/self/fd"))
+    kept = [map_tensors(index.folder / "cards" / "00000.safetensors") for _ in range(5)]
+    # However many arrays a file has, one descriptor holds it.
+    assert len(os.listdir("/proc/self/fd")) - before <= len(kept)

@@ -4,7 +4,7 @@ import pytest
 from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig
 from hooke.errors import BadRequest, PromptTooLong, ShapeMismatch
 from hooke.features.query import Index
-from hooke.features.reading import RawReading, rank, run_text
+from hooke.features.reading import RawReading, rank, run_text, totals
 from tests.features.planted import SITE, World
 
 
@@ -56,3 +56,13 @@ def test_a_dictionary_of_another_width_is_refused(index: Index, world: World):
     )
     with pytest.raises(ShapeMismatch):
         index.active_on(world.model, "the bridge", dictionary=other)
+
+
+def test_totals_are_over_the_tokens_that_count(index: Index, world: World):
+    raw = index.raw_reading(world.model, "bridge music bridge river", dictionary=world.dictionary)
+    found = totals(raw)
+    at = {feature: place for place, feature in enumerate(found.features.tolist())}
+    # The first bridge does not count.
+    assert (found.max[at[0]], found.sum[at[0]], found.frequency[at[0]]) == (8.0, 10.0, 2)
+    assert (found.max[at[1]], found.sum[at[1]], found.frequency[at[1]]) == (6.0, 6.0, 1)
+    assert 5 not in at

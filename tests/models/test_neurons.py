@@ -86,3 +86,18 @@ def test_the_tiny_model_is_not_changed():
 
     neurons_of(Model(hf, None, name="tiny"), 0)
     assert all(torch.equal(before[name], value) for name, value in hf.state_dict().items())
+
+
+@pytest.mark.slow
+def test_the_neurons_of_the_real_model_are_exact(real_lab: Lab, tmp_path):
+    from hooke.models.load import load
+
+    model = load("smollm2-135m", lab=real_lab)
+    neurons = keep_neurons(model, 15, lab=Lab(tmp_path))
+    assert (neurons.name, neurons.n_features) == ("neurons.15-smollm2-135m", 2 * 1536)
+    run = model.run("The capital of France is Paris, a city", capture=["neurons.15", "mlp_out.15"], logits=False)
+    x = run["neurons.15"]
+    assert torch.allclose(x @ neurons.outputs, run["mlp_out.15"], atol=1e-3)
+    kept = neurons.decode(neurons.encode(x))
+    assert bool(((kept != 0).sum(-1) == 64).all())
+    assert torch.equal(kept[kept != 0], x[kept != 0])
