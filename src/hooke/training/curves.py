@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-Line = dict[str, float | None]
+Line = dict[str, float | int | None]
 
 
 def read_log(path: Path) -> list[Line]:
@@ -23,7 +23,7 @@ def read_log(path: Path) -> list[Line]:
     return lines
 
 
-def decimated(lines: list[Line], points: int) -> dict[str, tuple[list[int], list[float | None]]]:
+def decimated(lines: list[Line], points: int) -> dict[str, tuple[list[int], list[float | int | None]]]:
     """Each metric as (tokens, values) with at most `points` points: of each stretch its smallest and largest value."""
     names = dict.fromkeys(key for line in lines for key in line if key != "tokens")
     return {
@@ -32,7 +32,7 @@ def decimated(lines: list[Line], points: int) -> dict[str, tuple[list[int], list
     }
 
 
-def _decimated(curve: list[tuple[int, float | None]], points: int) -> tuple[list[int], list[float | None]]:
+def _decimated(curve: list[tuple[int, float | int | None]], points: int) -> tuple[list[int], list[float | int | None]]:
     if len(curve) > points:
         n_stretches = points // 2
         bounds = [place * len(curve) // n_stretches for place in range(n_stretches + 1)]
@@ -40,7 +40,7 @@ def _decimated(curve: list[tuple[int, float | None]], points: int) -> tuple[list
     return [tokens for tokens, _ in curve], [value for _, value in curve]
 
 
-def _extremes(stretch: list[tuple[int, float | None]]) -> list[tuple[int, float | None]]:
+def _extremes(stretch: list[tuple[int, float | int | None]]) -> list[tuple[int, float | int | None]]:
     known = [place for place, (_, value) in enumerate(stretch) if value is not None]
     if not known:
         return stretch[:1]
@@ -49,5 +49,5 @@ def _extremes(stretch: list[tuple[int, float | None]]) -> list[tuple[int, float 
     return [stretch[place] for place in sorted({low, high})]
 
 
-def _finite(value: float) -> float | None:
+def _finite(value: float | int) -> float | int | None:
     return value if math.isfinite(value) else None
