@@ -238,7 +238,7 @@ class _Batch:
         logits, activations = batch.read()
         rows = torch.tensor(origin, device=logits.device)
         if cache is not None:
-            cache.reorder_cache(rows)
+            cache.reorder_cache(rows)  # pyright: ignore[reportArgumentType]
         batch.first = (logits[rows], [activations[kinds.index(voice.edits)] for voice in voices])
         batch.ids = tokens.ids.expand(len(origin), -1)
         batch.shadows, batch.fed_with = shadows, fed_with
