@@ -242,7 +242,7 @@ def _dictionaries(here: Residents) -> tuple[list[DictionaryEntry], dict[str, str
             continue
         found[name] = DictionaryEntry(
             name=name,
-            model=config.model,
+            model=_model_name(here, config.model),
             site=config.reads[0],
             kind=config.kind,
             n_features=config.n_features,
@@ -261,7 +261,7 @@ def _dictionaries(here: Residents) -> tuple[list[DictionaryEntry], dict[str, str
         else:
             found[f"index {name}"] = DictionaryEntry(
                 name=manifest.dictionary,
-                model=manifest.model,
+                model=_model_name(here, manifest.model),
                 site=manifest.site,
                 kind="index only" if of is None else of.kind,
                 n_features=manifest.n_features,
@@ -269,6 +269,13 @@ def _dictionaries(here: Residents) -> tuple[list[DictionaryEntry], dict[str, str
                 is_starter=False,
             )
     return list(found.values()), damaged
+
+
+def _model_name(here: Residents, model: str) -> str:
+    """What requests call a model that a dictionary may know by the path of its folder."""
+    names = here.model_names()
+    called = Path(model).name.removesuffix(".gguf")
+    return called if model not in names and called in names else model
 
 
 def _runs(here: Residents) -> list[RunEntry]:
