@@ -96,3 +96,11 @@ def test_a_vocabulary_that_contradicts_itself_is_refused(tmp_path: Path, damage:
 def test_token_ids_take_no_more_bytes_than_they_need():
     assert token_ids(np.array([1]), 50_000).dtype == np.uint16
     assert token_ids(np.array([1]), 260_000).dtype == np.uint32
+
+
+def test_a_token_in_another_case_is_what_was_meant():
+    vocabulary = Vocabulary((b"York", b"your", b" the", b""), frozenset())
+    with pytest.raises(UnknownName, match=r"Did you mean 'York'\?"):
+        vocabulary.find("york")
+    with pytest.raises(UnknownName, match=r"'qq' is not one token of this model\. Give"):
+        vocabulary.find("qq")

@@ -53,9 +53,15 @@ class Vocabulary:
                 return token
         raise UnknownName(
             f"'{text}' is not one token of this model.",
-            did_you_mean(text, (self.text(token).strip() for token in range(len(self)))),
+            did_you_mean(text.strip(), self._beginning_like(text.strip())),
             f"Give a text that is one of its {len(self)} tokens, for example ' the'.",
         )
+
+    def _beginning_like(self, text: str) -> list[str]:
+        """Tokens with the same first letter, whatever its case: nearness to all of them would take a second."""
+        names = (self.text(token).strip() for token in range(len(self)))
+        near = [name for name in names if name[:1].casefold() == text[:1].casefold() != ""]
+        return [name for name in near if name.casefold() == text.casefold()] or near
 
     @cached_property
     def _by_bytes(self) -> dict[bytes, int]:
