@@ -1,6 +1,6 @@
 """Write what the microscope's server answers, as OpenAPI, for the pages' types and for fuzzing.
 
-    python scripts/openapi.py [--check]
+python scripts/openapi.py [--check]
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """A browser that looks at a running microscope over the tiny lab."""
 
 import shutil
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page
@@ -20,7 +19,7 @@ def browser_type_launch_args() -> dict[str, object]:
 
 
 @pytest.fixture
-def opened(microscope: Microscope, page: Page) -> Iterator[Page]:  # noqa: F811
+def opened(microscope: Microscope, page: Page) -> Page:  # noqa: F811
     """A page that was let in and shows the home page; goes on with `page.goto(microscope.address + path)`."""
     page.goto(microscope.link())
-    yield page
+    return page

@@ -145,7 +145,7 @@ class Access:
                 "Send X-Hooke: 1; browsers let only the server's own pages do that.",
             )
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self._max_body:
+        if not length.isdecimal() or int(length) > self._max_body:
             return self._too_large()
         return None
 
