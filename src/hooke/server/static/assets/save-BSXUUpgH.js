@@ -1,0 +1,3 @@
+function e(e,r,i){n(`${e}.csv`,new Blob([t(r,i)],{type:`text/csv`}))}function t(e,t){return[e,...t].map(e=>e.map(r).join(`,`)).join(`\r
+`)+`\r
+`}function n(e,t){let n=URL.createObjectURL(t),r=document.createElement(`a`);r.href=n,r.download=e,r.click(),window.setTimeout(()=>URL.revokeObjectURL(n),1e4)}function r(e){if(e===null)return``;if(typeof e==`number`)return String(e);let t=/^[=+\-@\t\r]/.test(e)?`'${e}`:e;return/[",\r\n]/.test(t)?`"${t.replaceAll(`"`,`""`)}"`:t}export{e as n,n as t};
