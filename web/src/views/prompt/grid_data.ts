@@ -45,8 +45,8 @@ export const MODES: readonly Mode[] = [
   { name: "token", title: "Lens token", heat: "probability that the lens gives to its first guess", isStream: true },
   { name: "probability", title: "Probability", heat: "probability of the lens's first guess", isStream: true },
   { name: "rank", title: "Rank", heat: "rank of the token that really comes next: full heat is the first place", isStream: true },
-  { name: "entropy", title: "Entropy", heat: "how undecided the lens is, in nats", isStream: true },
-  { name: "norm", title: "Norm", heat: "length of the stream, on a logarithmic scale", isStream: true },
+  { name: "entropy", title: "Entropy", heat: "how undecided the lens is, in nats; the first token apart", isStream: true },
+  { name: "norm", title: "Norm", heat: "length of the stream, on a logarithmic scale; the first token apart", isStream: true },
   { name: "features", title: "Top features", heat: "activation, against the strongest on this prompt but for its first token", isStream: false },
   { name: "active", title: "Active", heat: "number of features that fire", isStream: false },
   { name: "unexplained", title: "Error", heat: "share of the site that the dictionary leaves over", isStream: false },
@@ -109,12 +109,13 @@ export function markOf(mode: Mode, prompt: PromptOut, data: GridData, rows: read
     case "entropy":
     case "norm": {
       const values = at(mode.name);
-      const all = Array.from(data.arrays[mode.name]?.data ?? []);
+      // The first token is unlike all others (its stream is far longer, and the lens knows nothing there).
+      const all = Array.from(data.arrays[mode.name]?.data ?? []).filter((_, place) => size === 1 || place % size > 0);
       const [low, top] = mode.name === "norm" ? [Math.log(lowest(all)), Math.log(Math.max(...all, 1e-9))] : [0, fullHeat(all)];
       return (row, column) => {
         const value = values(row, column);
         const shown = mode.name === "norm" ? Math.log(value) : value;
-        return { text: mode.name === "norm" ? number(value) : fixed(value, 2), heat: Math.min(1, (shown - low) / Math.max(top - low, 1e-9)) };
+        return { text: mode.name === "norm" ? number(value) : fixed(value, 2), heat: Math.min(1, Math.max(0, (shown - low) / Math.max(top - low, 1e-9))) };
       };
     }
     case "features": {
