@@ -31,7 +31,7 @@ def test_nothing_runs_before_there_is_a_recipe(opened: Page, microscope: Microsc
 def test_features_are_added_by_number_and_by_address_and_the_address_of_the_page_follows(
     opened: Page, microscope: Microscope
 ):
-    opened.goto(f"{microscope.address}/steer")
+    opened.goto(f"{microscope.address}/steer?model=tiny-model")
     box = opened.get_by_role("searchbox", name="Feature by label, address or number")
     box.fill("3")
     expect(opened.get_by_text(f"Enter adds {FEATURE}")).to_be_visible()
