@@ -1,10 +1,15 @@
+from pathlib import Path
+
 import pytest
 import torch
 
-from hooke.errors import BadConfig, BadRequest, PromptTooLong
+from hooke.errors import BadConfig, BadRequest, PromptTooLong, ShapeMismatch
+from hooke.lab import Lab
 from hooke.models.edits import Add, Patch
-from hooke.models.generate import Sampling, choose, generate_tokens
+from hooke.models.generate import Sampling, choose, conversation, conversation_tokens, generate_tokens, next_logits
+from hooke.models.load import load
 from hooke.models.model import Model, Tokens
+from tests.cli.tiny_lab import write_model
 from tests.models.tiny import tiny_model
 
 IDS = torch.randint(3, 128, (9,), generator=torch.Generator().manual_seed(0))
@@ -113,3 +118,31 @@ def test_pattern_edits_work_on_the_cache(model: Model) -> None:
     edit = Patch(site="pattern.1", value=pattern, when="prompt")
     tokens = model.tokenize(IDS)
     assert new_tokens(model, tokens, 1, [edit]) == new_tokens(model, tokens, 1)
+
+
+def test_logits_of_sent_tokens_are_those_of_the_whole_text(model: Model):
+    steps = next_logits(model, model.tokenize(IDS))
+    found = [next(steps), steps.send(torch.tensor([7])), steps.send(torch.tensor([9]))]
+    whole = model.run(torch.cat([IDS, torch.tensor([7, 9])])).logits
+    assert whole is not None
+    # The cache adds in another order.
+    torch.testing.assert_close(torch.cat(found), whole[0, -3:], atol=1e-4, rtol=1e-4)
+
+
+def test_an_edit_that_does_not_fit_is_refused_at_once(model: Model):
+    with pytest.raises(ShapeMismatch):
+        next_logits(model, model.tokenize(IDS), [Add(site="resid_post.0", vector=torch.ones(3))])
+
+
+def test_a_conversation_goes_through_the_template(tmp_path: Path):
+    model = load(str(write_model(tmp_path / "tiny")), lab=Lab(tmp_path))
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    assert conversation(model, said) == "<|user|>a<|user|>b<|model|>"
+    ids = conversation_tokens(model, said).ids[0].tolist()
+    assert model.tokenizer.decode(ids) == conversation(model, said), "no special tokens besides the template's"
+    model.tokenizer.chat_template = "{{ raise_exception('they must take turns') }}"
+    with pytest.raises(BadRequest, match="take turns"):
+        conversation(model, said)
+    model.tokenizer.chat_template = None
+    with pytest.raises(BadRequest, match="no chat template"):
+        conversation(model, said)

@@ -18,6 +18,7 @@ from hooke.features.labels import Label
 from hooke.features.query import Hit
 from hooke.features.reading import Firing, Reading, TextFeature
 from hooke.findings import Estimate
+from hooke.prompts.lens import LensCell, LensRow
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e\x1b[2J"
 
@@ -110,3 +111,11 @@ def arms() -> list[Said]:
         Said(name="baseline", strength=None, text=f" town {HOSTILE}", surprise=0.5),
         Said(name="treated", strength=2.0, text=" a bridge", surprise=float("nan")),
     ]
+
+
+def lens() -> list[LensRow]:
+    cells = (
+        LensCell(token=1, text=HOSTILE, logprob=-0.5, rank=3, entropy=2.0),
+        LensCell(token=2, text=" b", logprob=-1.0, rank=None, entropy=1.0),
+    )
+    return [LensRow(layer=0, cells=cells)]

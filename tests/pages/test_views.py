@@ -6,8 +6,16 @@ import pytest
 from markupsafe import Markup
 
 from hooke.pages.page import Section, page
-from hooke.pages.views import arms_view, dictionary_view, feature_view, hits_view, reading_view, response_view
-from tests.pages.specimens import HOSTILE, arms, card, hits, measured, reading, response
+from hooke.pages.views import (
+    arms_view,
+    dictionary_view,
+    feature_view,
+    hits_view,
+    lens_view,
+    reading_view,
+    response_view,
+)
+from tests.pages.specimens import HOSTILE, arms, card, hits, lens, measured, reading, response
 from tests.pages.test_page import tags
 
 VIEWS = {
@@ -17,6 +25,7 @@ VIEWS = {
     "reading": lambda: reading_view(reading(), {7: HOSTILE}),
     "dictionary": lambda: dictionary_view({HOSTILE: HOSTILE}, measured()),
     "response": lambda: response_view(response(), label=HOSTILE),
+    "lens": lambda: lens_view((HOSTILE,), lens(), note=HOSTILE),
     "arms": lambda: arms_view(HOSTILE, arms(), control=HOSTILE),
 }
 
