@@ -61,7 +61,13 @@ def make_server_lab(root: Path) -> TinyLab:
 
 @contextmanager
 def running(
-    lab: Lab, *, model: Path | None = None, read_only: bool = False, port: int = 0, static: Path = STATIC, keys: Keys | None = None
+    lab: Lab,
+    *,
+    model: Path | None = None,
+    read_only: bool = False,
+    port: int = 0,
+    static: Path = STATIC,
+    keys: Keys | None = None,
 ) -> Iterator[Microscope]:
     """A server of the lab on a port of this machine, in a thread."""
     keys = keys or Keys()
