@@ -30,6 +30,10 @@ def locked(keys: Keys) -> Iterator[TestClient]:
     async def post_thing(request: Request) -> int:
         return len(await request.body())
 
+    @app.post("/api/words")
+    async def post_words(words: dict[str, str]) -> int:
+        return len(words)
+
     @app.get("/{path:path}")
     def page(path: str) -> str:
         return path
@@ -148,6 +152,15 @@ def test_a_large_body_is_refused_by_its_length_and_by_counting(client: TestClien
     assert client.post("/api/thing", headers=headers, content=endless()).status_code == 413
     for length in ("-1", "1e9", "x"):
         assert client.post("/api/thing", headers={**headers, "Content-Length": length}).status_code == 413
+
+
+def test_a_body_too_large_is_that_also_where_the_framework_reads_it_and_its_rest_is_not_waited_for(client: TestClient):
+    """FastAPI turns whatever goes wrong while it reads a body into an answer of its own."""
+    parts = iter([b'{"a": "', *[b"x" * 100] * 50])
+    headers = {"X-Hooke": "1", "Content-Type": "application/json"}
+    answer = client.post("/api/words", headers=headers, content=parts)
+    assert (answer.status_code, answer.json()["type"]) == (413, "body-too-large")
+    assert answer.headers["connection"] == "close"
 
 
 def test_every_answer_says_what_a_page_may_do(client: TestClient, locked: TestClient):

@@ -194,23 +194,28 @@ class Access:
 
         async def watched(message: Message) -> None:
             nonlocal has_begun
+            # Whoever parses the body may make an answer of its own out of the refusal; it is not sent.
+            if taken > self._max_body and not has_begun:
+                return
             has_begun = True
             await send(message)
 
-        try:
+        with suppress(BodyTooLarge):
             await self._app(scope, counted, watched)
-        except BodyTooLarge:
-            if not has_begun:
-                await self._too_large()(scope, receive, send)
+        if taken > self._max_body and not has_begun:
+            await self._too_large()(scope, receive, send)
 
     def _too_large(self) -> Response:
-        return refuse(
+        answer = refuse(
             413,
             "body-too-large",
             "The body is too large.",
             f"At most {self._max_body:,} bytes are read.",
             "Send less; files are opened from the lab, not uploaded.",
         )
+        # Else the connection would be kept, and the rest of the body read for it.
+        answer.headers["connection"] = "close"
+        return answer
 
 
 def _foreign(origin: str) -> Response:
