@@ -88,7 +88,14 @@ def test_near_misses_run_the_model_only_when_asked(feature: Page):
 
 
 def test_a_panel_that_fails_leaves_the_others_and_can_be_tried_again(feature: Page):
-    problem = {"type": "refused", "title": "It broke.", "status": 422, "detail": "On purpose.", "hint": "Again.", "trace_id": "7"}
+    problem = {
+        "type": "refused",
+        "title": "It broke.",
+        "status": 422,
+        "detail": "On purpose.",
+        "hint": "Again.",
+        "trace_id": "7",
+    }
     feature.route("**/effects", lambda route: route.fulfill(status=422, json=problem))
     feature.reload()
     panel = feature.get_by_label("What it does to the next token")
@@ -105,16 +112,41 @@ def test_an_unknown_feature_says_what_there_is(opened: Page, microscope: Microsc
 
 
 def test_hostile_text_is_shown_as_text(feature: Page):
-    hostile = ["<img src=x onerror=\"window.harm=1\">", "<script>window.harm=1</script>", "\u202egnp.exe", "a\x00b", "x" * 1_000_000, "\U0001f600", "{@html 1}"]
+    hostile = [
+        '<img src=x onerror="window.harm=1">',
+        "<script>window.harm=1</script>",
+        "\u202egnp.exe",
+        "a\x00b",
+        "x" * 1_000_000,
+        "\U0001f600",
+        "{@html 1}",
+    ]
     example = {
         "group": "strongest", "window": 1, "position": 9, "peak": 1, "value": 3.0, "percentile": 0.9, "document": 1,
-        "activations": [1.0] * len(hostile), "tokens": hostile, "token_ids": [1] * len(hostile), "source": "<b>bold</b>", "n_alike": 0,
+        "activations": [1.0] * len(hostile), "tokens": hostile, "token_ids": [1] * len(hostile), "source": "<b>bold</b>",
+        "n_alike": 0,
     }  # fmt: skip
-    answer = {"items": [example], "next": None, "total": 1, "groups": [{"group": "strongest", "n": 1}], "n_alike": 0, "text_missing": ""}
+    answer = {
+        "items": [example],
+        "next": None,
+        "total": 1,
+        "groups": [{"group": "strongest", "n": 1}],
+        "n_alike": 0,
+        "text_missing": "",
+    }
 
     def labelled(route: Route) -> None:
         head = route.fetch().json()
-        head["labels"] = [{"text": "<img src=x onerror=window.harm=1> \u202e", "source": "<i>me</i>", "kind": "token", "score": 0.9, "f1": 0.9, "n": 9}]
+        head["labels"] = [
+            {
+                "text": "<img src=x onerror=window.harm=1> \u202e",
+                "source": "<i>me</i>",
+                "kind": "token",
+                "score": 0.9,
+                "f1": 0.9,
+                "n": 9,
+            }
+        ]
         route.fulfill(json=head)
 
     feature.route("**/examples*", lambda route: route.fulfill(json=answer))

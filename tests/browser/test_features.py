@@ -117,7 +117,16 @@ def test_only_rows_in_view_are_drawn(features: Page):
 
 def many(n: int) -> dict[str, object]:
     """A page of the listing that is far longer than the screen."""
-    row = {"label": "x", "kind": "token", "source": "rule", "part": "a", "score": 0.9, "f1": 0.8, "density": 0.01, "max": 3}
+    row = {
+        "label": "x",
+        "kind": "token",
+        "source": "rule",
+        "part": "a",
+        "score": 0.9,
+        "f1": 0.8,
+        "density": 0.01,
+        "max": 3,
+    }
     items = [{"feature": number, "address": f"resid_post.1/{number}@tiny", **row} for number in range(n)]
     return {"items": items, "next": None, "total": n, "n_features": n, "hidden": [], "facets": []}
 

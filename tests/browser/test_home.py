@@ -13,7 +13,9 @@ from tests.server.tiny_server import Microscope, running
 def test_everything_in_the_lab_is_listed_and_leads_to_its_page(opened: Page):
     table = opened.get_by_label("Dictionaries")
     expect(table.get_by_role("link", name="tiny", exact=True)).to_be_visible()
-    expect(table.get_by_role("row", name=re.compile("^bare")).get_by_role("link", name="Build its index")).to_be_visible()
+    expect(
+        table.get_by_role("row", name=re.compile("^bare")).get_by_role("link", name="Build its index")
+    ).to_be_visible()
     expect(opened.get_by_label("Runs").get_by_role("link", name="trained")).to_be_visible()
     table.get_by_role("link", name="tiny", exact=True).click()
     expect(opened).to_have_url(re.compile("/d/tiny$"))
