@@ -31,7 +31,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "dictionary list": ("dictionary:list_dictionaries", "List the dictionaries in the lab, and the starters."),
     "dictionary eval": ("dictionary:evaluate", "Measure how well a dictionary stands in for what it reads."),
     "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),
-    "search": ("search:search", "Find features by words, by a text that fires them, or by a token that they promote."),
+    "search": (
+        "search:search",
+        "Find features by words, meaning, a text that fires them, a token that they move, or the text of their examples.",
+    ),
     "feature": ("feature:feature", "Show what is known of one feature."),
     "read": ("read:read", "Show a text as features, token by token."),
     "lens": ("lens:lens", "Show what each layer of a model would say next, token by token."),
