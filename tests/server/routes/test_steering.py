@@ -122,6 +122,9 @@ def test_a_browser_that_leaves_frees_the_model(microscope: Microscope):
         ({"site": "resid_post.99", "vector": [0.0] * 32}, 404),
         ({"site": "resid_post.1", "vector": [0.0] * 32, "how": "clamp"}, 400),
         ({"feature": "resid_post.1/1@tiny", "strength": 1e9}, 422),
+        ({"feature": "resid_post.1/1@tiny", "positions": [10**30]}, 422),
+        ({"feature": "resid_post.1/1@tiny", "positions": "99999999999999999999:"}, 422),
+        ({"feature": "resid_post.1/1@tiny", "positions": "-:"}, 400),
     ],
 )
 def test_what_cannot_be_steered_is_refused_before_the_stream(api: httpx.Client, edit: dict, status: int):
@@ -143,6 +146,10 @@ def test_recipes_are_saved_listed_and_thrown_away(api: httpx.Client, server_lab:
     (server_lab.lab.root / "recipes" / "broken.json").write_text("{")
     assert api.get("/api/recipes").json()["total"] == 1
     assert api.get("/api/recipes/broken").status_code == 400
+    beyond = {"name": "no plain name", "edits": [{"feature": "resid_post.1/3@tiny", "strength": 99999}]}
+    (server_lab.lab.root / "recipes" / "broken.json").write_text(json.dumps(beyond))
+    assert api.get("/api/recipes").json()["total"] == 1
+    assert api.get("/api/recipes/broken").status_code == 422
     assert api.delete("/api/recipes/broken").status_code == 204
     assert api.delete("/api/recipes/other").status_code == 204
     assert api.get("/api/recipes/other").status_code == 404

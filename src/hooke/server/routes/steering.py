@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from hooke.configs import from_dict, to_dict
 from hooke.directions import sweep as sweeping
@@ -24,7 +24,7 @@ from hooke.directions.recipe import (
 )
 from hooke.directions.speak import Word
 from hooke.directions.sweep import Prepared, SpeakConfig, texts_of
-from hooke.errors import HookeError, UnknownName
+from hooke.errors import BadArtefact, HookeError, UnknownName
 from hooke.models.model import Model, Tokens
 from hooke.server.residents import ClientHere, Residents, ResidentsHere
 from hooke.server.routes.prompt_answers import MAX_TEXT, MessageIn
@@ -36,6 +36,8 @@ router = APIRouter(prefix="/api", tags=["steering"])
 
 ArmName = Literal["base", "treated", "random"]
 How = Literal["add", "clamp", "ablate"]
+Position = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+Range = Annotated[str, Field(pattern=r"^-?\d{0,6}:-?\d{0,6}$")]
 
 
 class RecipePart(BaseModel):
@@ -53,7 +55,7 @@ class RecipePart(BaseModel):
     """In units of the feature's largest activation in the corpus; of a vector, a plain factor."""
     when: Literal["all", "prompt", "generated"] = "all"
     """Which tokens: the prompt's, the new ones, or both."""
-    positions: str | list[int] | None = "1:"
+    positions: Range | Annotated[list[Position], Field(max_length=4096)] | None = "1:"
     """Positions, by default all but the first, which holds the attention sink; null for all."""
 
 
@@ -378,4 +380,11 @@ def _recipe(body: RecipeOut) -> Recipe:
 
 
 def _recipe_out(recipe: Recipe) -> RecipeOut:
-    return RecipeOut.model_validate(to_dict(recipe))
+    try:
+        return RecipeOut.model_validate(to_dict(recipe))
+    except ValidationError as error:
+        raise BadArtefact(
+            f"The recipe '{recipe.name:.80}' is beyond what the microscope takes.",
+            f"{error.errors()[0]['msg']}.",
+            "Run it with hooke steer --recipe, or mend the file.",
+        ) from error
