@@ -24,7 +24,18 @@ from uuid import uuid4
 
 from hooke.errors import BadArtefact, BadRequest, LabBusy, OutOfSpace, UnknownName, did_you_mean
 
-ROOMS = ("models", "activations", "dictionaries", "features", "graphs", "monitors", "audits", "reports", "prompts", "recipes")
+ROOMS = (
+    "models",
+    "activations",
+    "dictionaries",
+    "features",
+    "graphs",
+    "monitors",
+    "audits",
+    "reports",
+    "prompts",
+    "recipes",
+)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -123,7 +123,7 @@ def test_hostile_text_is_shown_as_text(feature: Page):
     ]
     example = {
         "group": "strongest", "window": 1, "position": 9, "peak": 1, "value": 3.0, "percentile": 0.9, "document": 1,
-        "activations": [1.0] * len(hostile), "tokens": hostile, 
+        "activations": [1.0] * len(hostile), "tokens": hostile,
         "token_ids": [1] * len(hostile), "source": "<b>bold</b>",
         "n_alike": 0,
     }  # fmt: skip

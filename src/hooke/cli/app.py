@@ -33,7 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),
     "search": (
         "search:search",
-        "Find features by words, meaning, a text that fires them, a token that they move, or the text of their examples.",
+        "Find features by words, meaning, a text that fires them, a token they move, or their examples' text.",
     ),
     "feature": ("feature:feature", "Show what is known of one feature."),
     "read": ("read:read", "Show a text as features, token by token."),

@@ -38,7 +38,7 @@ def search(
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
-    """Find features by words, meaning, a text that fires them, a token that they move, or the text of their examples.
+    """Find features by words, meaning, a text that fires them, a token they move, or their examples' text.
 
     Parameters
     ----------
