@@ -1,6 +1,6 @@
 """Measure hooke beside other tools in the same run, and write the tables of docs/benchmarks.md.
 
-    python bench/run.py [harvest|training|index|import|server|all] [--quick] [--render]
+    python bench/run.py [harvest|training|index|import|server|browser|all] [--quick] [--render]
 
 Run it with the Python of hooke's own environment. Environments and materials that are missing are made first; that
 takes some minutes, once. `--quick` shows that everything works: its numbers mean nothing and are not kept.
@@ -142,12 +142,21 @@ def server(settings: Settings) -> Reports:
     return run_in_turns(jobs, 1)
 
 
+def browser(settings: Settings) -> Reports:
+    """How long a person waits in front of the pages, and what server and tab take."""
+    arguments = ("--quick",) if settings.is_quick else ()
+    if settings.labs.get("starter"):
+        arguments = (*arguments, "--lab", str(settings.labs["starter"]))
+    return run_in_turns([Job(tool="hooke", python=HERE, script=BENCH / "browser.py", arguments=arguments)], 1)
+
+
 TOPICS: dict[str, Callable[[Settings], Reports]] = {
     "harvest": harvest,
     "training": training,
     "index": index,
     "import": imports,
     "server": server,
+    "browser": browser,
 }
 
 

@@ -223,6 +223,7 @@ RENDERERS: dict[str, Callable[[Reports], list[str]]] = {
     "index": plain_tables,
     "import": import_tables,
     "server": server_tables,
+    "browser": plain_tables,
 }
 
 

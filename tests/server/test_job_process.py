@@ -52,7 +52,7 @@ def test_a_job_ends_with_its_server(server_lab: TinyLab):
     arguments = {
         "dictionary": "bare",
         "model": str(server_lab.model),
-        "tokens": 10**9,
+        "tokens": 10**7,
         "corpus": str(server_lab.corpus),
     }
     with start(server_lab, "index") as process:

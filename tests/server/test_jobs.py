@@ -14,6 +14,7 @@ import hooke.server.jobs
 from hooke.errors import BadRequest, UnknownName
 from hooke.lab import Lab, write_json
 from hooke.server.jobs import Job, JobKind, Jobs
+from tests.server.loops import awaited
 
 
 class Arguments(BaseModel):
@@ -165,6 +166,6 @@ def test_followers_see_every_job_and_each_change(jobs: Jobs):
         await events.aclose()  # pyright: ignore[reportAttributeAccessIssue]
         return seen
 
-    seen = asyncio.run(asyncio.wait_for(follow(), 30))
+    seen = awaited(asyncio.wait_for(follow(), 30))
     assert seen[0] == "True done"
     assert seen.index("False queued") < seen.index("False running") < seen.index("False done")

@@ -13,6 +13,7 @@ from hooke.models.model import Model
 from hooke.server.problems import NoModel
 from hooke.server.residents import Residents
 from tests.cli.tiny_lab import TinyLab
+from tests.server.loops import awaited
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_names_never_become_paths(residents: Residents, name: str):
 def test_requests_cannot_name_a_folder_as_a_model(residents: Residents, server_lab: TinyLab):
     for name in (str(server_lab.model), "owner/name", "../tiny-model"):
         with pytest.raises(UnknownName):
-            asyncio.run(residents.with_model(name, "a", lambda model: model.name))
+            awaited(residents.with_model(name, "a", lambda model: model.name))
 
 
 def test_concurrent_first_requests_load_a_model_once(residents: Residents, monkeypatch: pytest.MonkeyPatch):
@@ -76,7 +77,7 @@ def test_concurrent_first_requests_load_a_model_once(residents: Residents, monke
         asked = [residents.with_model("tiny-model", name, lambda model: model.n_layers) for name in "abc"]
         return await asyncio.gather(*asked)
 
-    assert asyncio.run(both()) == [3, 3, 3]
+    assert awaited(both()) == [3, 3, 3]
     assert len(loads) == 1
     assert residents.loaded() == ["tiny-model"]
 
@@ -100,7 +101,7 @@ def test_two_streams_interleave(residents: Residents):
         await residents.with_model("tiny-model", "c", lambda model: model.name)
         return await asyncio.gather(read("a"), read("b"))
 
-    assert asyncio.run(both()) == [["a0", "a1", "a2", "a3"], ["b0", "b1", "b2", "b3"]]
+    assert awaited(both()) == [["a0", "a1", "a2", "a3"], ["b0", "b1", "b2", "b3"]]
     assert "aa" not in "".join(order)[1:-1]
     assert "bb" not in "".join(order)[1:-1]
 
@@ -121,10 +122,10 @@ def test_a_reader_that_leaves_closes_the_iterator_in_the_models_thread(residents
             break
         await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue]
 
-    asyncio.run(leave())
+    awaited(leave())
     assert closed.wait(10)
     assert where == ["models"]
-    assert asyncio.run(residents.with_model("tiny-model", "b", lambda model: model.n_layers)) == 3
+    assert awaited(residents.with_model("tiny-model", "b", lambda model: model.n_layers)) == 3
 
 
 def test_an_error_in_the_model_is_the_callers(residents: Residents):
@@ -132,12 +133,12 @@ def test_an_error_in_the_model_is_the_callers(residents: Residents):
         raise BadRequest("no")
 
     with pytest.raises(BadRequest):
-        asyncio.run(residents.with_model("tiny-model", "a", work))
+        awaited(residents.with_model("tiny-model", "a", work))
 
 
 def test_a_read_only_server_refuses_models_and_reads_indexes(server_lab: TinyLab):
     residents = Residents(server_lab.lab, read_only=True)
     with pytest.raises(NoModel):
-        asyncio.run(residents.with_model("tiny-model", "a", lambda model: model.name))
+        awaited(residents.with_model("tiny-model", "a", lambda model: model.name))
     assert len(residents.index("tiny")) == 48
     residents.close()

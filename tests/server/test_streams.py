@@ -8,6 +8,7 @@ import pytest
 import hooke.server.streams
 from hooke.errors import UnknownName
 from hooke.server.streams import event_response
+from tests.server.loops import awaited
 
 
 def read(events: AsyncIterator[tuple[str, Any]], n: int | None = None) -> list[tuple[str, Any]]:
@@ -28,7 +29,7 @@ def read(events: AsyncIterator[tuple[str, Any]], n: int | None = None) -> list[t
                 break
         return found
 
-    return asyncio.run(reading())
+    return awaited(reading())
 
 
 async def counting(n: int, closed: list[bool]) -> AsyncIterator[tuple[str, Any]]:

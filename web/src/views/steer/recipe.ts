@@ -11,7 +11,7 @@ export const POSITIONS: readonly { value: string; says: string }[] = [
 ];
 
 /** A new edit of a feature. */
-export function partOf(feature: string, strength = 1.5): Part {
+export function partOf(feature: string, strength = 1): Part {
   return { feature, site: null, vector: null, how: "add", strength, when: "all", positions: "1:" };
 }
 
@@ -34,10 +34,10 @@ export function readParts(text: string): Part[] {
   return text.split(" ").flatMap((piece) => {
     const [feature, strength, how, when, positions] = piece.split("~");
     if (!feature?.includes("/")) return [];
-    const amount = Number(strength || "1.5");
+    const amount = Number(strength || "1");
     return [
       {
-        ...partOf(feature, Number.isFinite(amount) ? amount : 1.5),
+        ...partOf(feature, Number.isFinite(amount) ? amount : 1),
         how: how === "clamp" || how === "ablate" ? how : "add",
         when: when === "prompt" || when === "generated" ? when : "all",
         positions: readPositions(positions),
