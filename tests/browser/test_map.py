@@ -65,6 +65,7 @@ def test_a_line_around_features_lists_those_and_the_address_keeps_it(opened_map:
     opened_map.get_by_role("link", name="Show as a list").click()
     expect(opened_map.locator(".basket")).to_contain_text(f"{chosen} in the list")
     opened_map.go_back()
+    expect(opened_map.locator(".list")).to_contain_text("selected")
     opened_map.keyboard.press("Escape")
     expect(opened_map.locator(".list")).to_contain_text("on the map")
 
