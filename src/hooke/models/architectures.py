@@ -8,6 +8,7 @@ refused by name.
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -68,8 +69,8 @@ class MlpPath:
 
 
 @dataclass
-class _Record:
-    """What one module read and returned during the probe."""
+class Record:
+    """What one module read and returned."""
 
     read: Tensor | None = None
     returned: Tensor | None = None
@@ -154,30 +155,36 @@ def _find_blocks(hf: nn.Module) -> list[nn.Module]:
     return list(min(lists, key=lambda item: item[0].count("."))[1])
 
 
-def _probe(hf: nn.Module) -> dict[nn.Module, _Record]:
-    """Run a few tokens and record (copies of) what every module read and returned."""
-    records: dict[nn.Module, _Record] = {}
+@contextmanager
+def recording(hf: nn.Module) -> Iterator[dict[nn.Module, Record]]:
+    """(Copies of) what every module reads and returns in forward passes inside the block; the last call counts."""
+    records: dict[nn.Module, Record] = {}
 
     def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         value = input_tensor(args, kwargs)
         if value is not None and value.is_floating_point():
-            records.setdefault(module, _Record()).read = value.detach().clone()
+            records.setdefault(module, Record()).read = value.detach().clone()
 
     def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         value = first_tensor(output)
         if value is not None and value.is_floating_point():
-            records.setdefault(module, _Record()).returned = value.detach().clone()
+            records.setdefault(module, Record()).returned = value.detach().clone()
 
     handles = []
     try:
         for module in hf.modules():
             handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
             handles.append(module.register_forward_hook(after))
-        with torch.no_grad():
-            hf(input_ids=probe_tokens(hf), use_cache=False)
+        yield records
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _probe(hf: nn.Module) -> dict[nn.Module, Record]:
+    """What the modules read and returned on a few tokens."""
+    with recording(hf) as records, torch.no_grad():
+        hf(input_ids=probe_tokens(hf), use_cache=False)
     return records
 
 
@@ -199,22 +206,24 @@ def is_attention(module: nn.Module) -> bool:
     return "attention" in name or "attn" in name
 
 
-def _is_linear(module: nn.Module) -> bool:
+def is_linear(module: nn.Module) -> bool:
+    """Whether a module is one matrix, by its weight's shape."""
     weight = getattr(module, "weight", None)
     return isinstance(weight, Tensor) and weight.ndim == 2 and not isinstance(module, nn.Embedding)
 
 
-def _find_final_norm(hf: nn.Module, blocks: list[nn.Module], records: dict[nn.Module, _Record]) -> nn.Module | None:
+def _find_final_norm(hf: nn.Module, blocks: list[nn.Module], records: dict[nn.Module, Record]) -> nn.Module | None:
     last = records[blocks[-1]].returned
     inside = {module for block in blocks for module in block.modules()}
     for module in hf.modules():
         record = records.get(module)
-        if module not in inside and is_norm(module) and record and _same(record.read, last):
+        if module not in inside and is_norm(module) and record and same(record.read, last):
             return module
     return None
 
 
-def _same(found: Tensor | None, expected: Tensor | None, limit: float | None = None) -> bool:
+def same(found: Tensor | None, expected: Tensor | None, limit: float | None = None) -> bool:
+    """Whether two tensors are equal but for rounding."""
     if found is None or expected is None or found.shape != expected.shape:
         return False
     return relative_error(found, expected) <= (tolerance(expected.dtype) if limit is None else limit)
@@ -236,7 +245,7 @@ def _parts(block: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
 
 
 def _resolve_block(
-    anatomy: Anatomy, layer: int, block: nn.Module, records: dict[nn.Module, _Record], config: Any
+    anatomy: Anatomy, layer: int, block: nn.Module, records: dict[nn.Module, Record], config: Any
 ) -> None:
     anatomy.taps[Site("resid_pre", layer)] = Tap(block, "input")
     anatomy.taps[Site("resid_post", layer)] = Tap(block, "output")
@@ -259,16 +268,14 @@ def _resolve_block(
 
 
 def _resolve_attention(
-    anatomy: Anatomy, layer: int, attention: nn.Module, records: dict[nn.Module, _Record], config: Any
+    anatomy: Anatomy, layer: int, attention: nn.Module, records: dict[nn.Module, Record], config: Any
 ) -> None:
     anatomy.taps[Site("attn_in", layer)] = Tap(attention, "input")
     n_heads = config.num_attention_heads
     projections = [
         module
         for module in attention.modules()
-        if _is_linear(module)
-        and module in records
-        and _same(records[module].returned, records[attention].returned, 1e-6)
+        if is_linear(module) and module in records and same(records[module].returned, records[attention].returned, 1e-6)
     ]
     width = records[projections[-1]].read if projections else None
     if width is None or width.shape[-1] % n_heads:
@@ -294,12 +301,12 @@ def eager_attention(attention: nn.Module) -> Any | None:
     return getattr(module, "eager_attention_forward", None) if hasattr(module, "ALL_ATTENTION_FUNCTIONS") else None
 
 
-def _resolve_neurons(anatomy: Anatomy, layer: int, mlp: nn.Module, records: dict[nn.Module, _Record]) -> None:
+def _resolve_neurons(anatomy: Anatomy, layer: int, mlp: nn.Module, records: dict[nn.Module, Record]) -> None:
     returned = records[mlp].returned
     projections = [
         module
         for module in mlp.modules()
-        if _is_linear(module) and module in records and _same(records[module].returned, returned, 1e-6)
+        if is_linear(module) and module in records and same(records[module].returned, returned, 1e-6)
     ]
     read = records[projections[-1]].read if projections else None
     if read is None:
@@ -310,10 +317,10 @@ def _resolve_neurons(anatomy: Anatomy, layer: int, mlp: nn.Module, records: dict
     anatomy.taps[Site("neurons", layer)] = Tap(projections[-1], "input")
 
 
-def _post_norm(block: nn.Module, part: nn.Module, records: dict[nn.Module, _Record]) -> nn.Module | None:
+def _post_norm(block: nn.Module, part: nn.Module, records: dict[nn.Module, Record]) -> nn.Module | None:
     """The norm that reads exactly what this part of the block returned."""
     for child in block.children():
-        if is_norm(child) and child in records and _same(records[child].read, records[part].returned, 1e-6):
+        if is_norm(child) and child in records and same(records[child].read, records[part].returned, 1e-6):
             return child
     return None
 
@@ -324,7 +331,7 @@ def _resolve_stream(
     block: nn.Module,
     attention: nn.Module,
     mlp: nn.Module,
-    records: dict[nn.Module, _Record],
+    records: dict[nn.Module, Record],
 ) -> None:
     attention_end = _post_norm(block, attention, records) or attention
     mlp_norm = _post_norm(block, mlp, records)
@@ -336,7 +343,7 @@ def _resolve_stream(
         or post is None
         or attn_out is None
         or mlp_out is None
-        or not _same(pre + attn_out + mlp_out.view_as(pre), post)
+        or not same(pre + attn_out + mlp_out.view_as(pre), post)
     ):
         for kind in ("attn_out", "mlp_out", "resid_mid"):
             _refuse(
@@ -360,12 +367,12 @@ def _resolve_stream(
 
 
 def _reader_of(
-    block: nn.Module, mlp: nn.Module, pre: Tensor, mid: Tensor, records: dict[nn.Module, _Record]
+    block: nn.Module, mlp: nn.Module, pre: Tensor, mid: Tensor, records: dict[nn.Module, Record]
 ) -> nn.Module | None:
     """The module that reads resid_mid (and not resid_pre, which attention may have changed only a little)."""
     for module in [*(child for child in block.children() if is_norm(child)), mlp]:
         read = records[module].read if module in records else None
-        if read is not None and _same(read, mid) and relative_error(read, mid) < relative_error(read, pre):
+        if read is not None and same(read, mid) and relative_error(read, mid) < relative_error(read, pre):
             return module
     return None
 

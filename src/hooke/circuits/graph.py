@@ -1,0 +1,186 @@
+"""An attribution graph of one prompt: nodes, signed edges, and the account that closes over them.
+
+Edges are a matrix whose rows are the nodes with incoming edges (features that were expanded, then the targets) and
+whose columns are all nodes. For every row
+
+    Σ edges + hidden = value        the node's pre-activation, or the target's logit
+
+with biases as the node "constant" and what was not taken up in nodes of kind "rest" (or in `hidden`, for edges that
+were left out of a file). Influence and scores: `scores.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from hooke.errors import BadRequest, did_you_mean
+from hooke.findings import Finding
+
+Kind = Literal["feature", "logit", "error", "rest", "token", "constant"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """One node."""
+
+    kind: Kind
+    """feature; logit (a target); error of a dictionary; rest: features not taken up; token; constant: all biases."""
+    layer: int | None = None
+    """Layer of a feature, an error or a rest."""
+    position: int | None = None
+    """Token position; None for the constant."""
+    index: int | None = None
+    """Number of the feature in its layer's dictionary, or the token."""
+    name: str = ""
+    """A token's or target's text; a feature's label where one was given."""
+    activation: float | None = None
+    """Of a feature."""
+    value: float | None = None
+    """What the incoming edges of a row sum to: a feature's pre-activation or a target's logit."""
+    weight: float = 0.0
+    """Of a target: its share in the influence, e.g. its probability."""
+    relevance: float | None = None
+    """What the first target owes to the node over all paths, by the rule that conserves."""
+    effect: float | None = None
+    """What the first target is predicted to lose when the node is removed, by the rule that predicts."""
+
+    @property
+    def id(self) -> str:
+        """A name that is the node's alone in its graph."""
+        if self.kind == "feature":
+            return f"{self.layer}/{self.index}@{self.position}"
+        if self.kind in ("error", "rest"):
+            return f"{self.kind}.{self.layer}@{self.position}"
+        if self.kind == "token":
+            return f"token@{self.position}"
+        return f"logit/{self.index if self.index is not None else self.name}" if self.kind == "logit" else "constant"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TraceSettings:
+    """How a graph was made; scores are comparable between graphs with equal settings only."""
+
+    max_nodes: int = 1000
+    """Features that get rows of their own."""
+    candidates: int = 8000
+    """Neurons that are told apart as sources; the others are the rest."""
+    logit_mass: float = 0.95
+    """Probability that the targets reach together, where none were named."""
+    max_logits: int = 10
+    """At most this many targets, where none were named."""
+    batch: int = 256
+    """Rows of one sweep."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """An attribution graph."""
+
+    prompt: str
+    token_ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    """Text of each token."""
+    model: str
+    dictionary: str
+    """What the features are of: a set of transcoders, or 'neurons'."""
+    n_layers: int
+    nodes: tuple[Node, ...]
+    """Nodes with rows first: features, then logits."""
+    weights: Float[ndarray, "row node"]
+    """Signed edges: what the column's node gives the row's node."""
+    hidden: Float[ndarray, " row"]
+    """Sum of the row's edges that are not in `weights`."""
+    settings: TraceSettings = TraceSettings()
+    measures: dict[str, Any] = field(default_factory=dict)
+    """Scores, the conservation check, counts, seconds and memory."""
+    findings: tuple[Finding, ...] = ()
+    """What `validate` measured on the model itself."""
+    supernodes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(name, ids of the nodes in it) of each group that a person made."""
+    pinned: tuple[str, ...] = ()
+    """Ids of nodes that a person put aside."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of nodes with incoming edges."""
+        return len(self.weights)
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges that are not zero."""
+        return int(np.count_nonzero(self.weights))
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """Numbers of the target nodes, the first target first."""
+        return tuple(number for number, node in enumerate(self.nodes) if node.kind == "logit")
+
+    def numbers(self, *kinds: Kind) -> list[int]:
+        """Numbers of the nodes of these kinds."""
+        return [number for number, node in enumerate(self.nodes) if node.kind in kinds]
+
+    def number(self, id: str) -> int:
+        """Number of the node of an id.
+
+        Raises:
+            BadRequest: there is none.
+        """
+        for number, node in enumerate(self.nodes):
+            if node.id == id:
+                return number
+        ids = [node.id for node in self.nodes]
+        raise BadRequest(
+            f"The graph has no node '{id}'.",
+            did_you_mean(id, ids) or f"It has {len(ids)} nodes.",
+            "See `hooke graph show`.",
+        )
+
+    def residual_errors(self) -> Float[ndarray, " row"]:
+        """|Σ edges + hidden - value| / |value| of every row: how far the account is from closing."""
+        values = np.array([self.nodes[row].value or 0.0 for row in range(self.n_rows)])
+        sums = self.weights.sum(1, dtype=np.float64) + self.hidden
+        # Values near 0 are sums that cancel; they are measured against what cancels.
+        scale = np.maximum(np.abs(values), 1e-3 * np.abs(self.weights).sum(1))
+        return np.abs(sums - values) / np.maximum(scale, 1e-12)
+
+    def without(self, removed: Sequence[int]) -> "Graph":
+        """The graph without these nodes; what they gave others goes to the error or rest of their place.
+
+        Raises:
+            BadRequest: a target would be removed.
+        """
+        gone = set(removed)
+        if gone & set(self.targets):
+            raise BadRequest("A target cannot be removed from its graph.", "", "Trace again with other targets.")
+        weights, nodes = self.weights, self.nodes
+        homes = {(node.layer, node.position): at for at, node in enumerate(nodes) if node.kind in ("error", "rest")}
+        hidden, moved = self.hidden.copy(), weights.copy()
+        new: list[Node] = []
+        columns: list[np.ndarray] = []
+        for number in sorted(gone):
+            node = nodes[number]
+            place = (node.layer, node.position)
+            if node.kind != "feature":
+                hidden += weights[:, number]
+            elif place in homes and homes[place] < len(nodes) and homes[place] not in gone:
+                moved[:, homes[place]] += weights[:, number]
+            else:
+                if place not in homes or homes[place] in gone:
+                    homes[place] = len(nodes) + len(new)
+                    new.append(Node(kind="rest", layer=node.layer, position=node.position))
+                    columns.append(np.zeros(len(weights), weights.dtype))
+                columns[homes[place] - len(nodes)] += weights[:, number]
+        wide = np.concatenate([moved, *(column[:, None] for column in columns)], axis=1)
+        kept = [number for number in range(len(nodes) + len(new)) if number not in gone]
+        rows = [number for number in kept if number < self.n_rows]
+        every = (*nodes, *new)
+        return replace(
+            self,
+            nodes=tuple(every[number] for number in kept),
+            weights=wide[np.ix_(rows, kept)],
+            hidden=hidden[rows],
+        )

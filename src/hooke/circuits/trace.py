@@ -1,0 +1,260 @@
+"""From a prompt to its attribution graph: freeze, choose what to explain, expand the strongest nodes, close the account."""
+
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hooke.circuits.basis import Basis, Features, total_effects
+from hooke.circuits.frozen import FrozenModel, freeze
+from hooke.circuits.graph import Graph, Kind, Node, TraceSettings
+from hooke.circuits.neuron_basis import neuron_basis, relevance
+from hooke.circuits.rows import Edges, edges_into
+from hooke.circuits.scores import score
+from hooke.circuits.sweep import deepest_first
+from hooke.circuits.targets import Target, parse_target, target_rows, top_logits
+from hooke.circuits.transcoder_basis import transcoder_basis
+from hooke.dictionaries.replacement import Replacement
+from hooke.errors import BadRequest
+from hooke.models.model import Model, Tokens
+from hooke.progress import track
+
+CONSERVED = 1e-4
+"""Largest relative error of a node's account."""
+
+
+def trace(
+    model: Model,
+    dictionary: Replacement | str,
+    prompt: str | Tensor | Tokens,
+    *,
+    targets: Sequence[str | Target] = (),
+    settings: TraceSettings | None = None,
+) -> Graph:
+    """The attribution graph of a prompt.
+
+    Args:
+        dictionary: a set of transcoders, or "neurons", which need no training.
+        targets: tokens ("Paris"), differences ("Paris - London") or targets made by `targets.py`; the most probable
+            next tokens where nothing is named. Influence is counted from them by their weights.
+
+    Raises:
+        UnsupportedModel: the model has no exact linear map; the message names the part.
+        BadRequest: the prompt has one token only, or a target is not one token.
+        ShapeMismatch: the dictionary is of another model.
+        HookeError: see `freeze`.
+    """
+    settings = settings or TraceSettings()
+    began = time.perf_counter()
+    with torch.no_grad():
+        frozen = freeze(model, prompt)
+        if frozen.n_positions < 2:
+            raise BadRequest("A prompt of one token has nothing to trace.", "", "Give at least two tokens.")
+        goals = resolve_targets(frozen, targets, settings)
+        basis, effects = open_basis(frozen, dictionary, goals, settings)
+        chosen, edges = expand(frozen, basis, goals, settings)
+        graph = assemble(frozen, basis, goals, chosen, edges, effects, settings)
+    errors = graph.residual_errors()
+    measures = {
+        "nodes": len(graph.nodes),
+        "edges": graph.n_edges,
+        "expanded": len(chosen),
+        "active": basis.n_active,
+        "conservation_error": float(errors.max()),
+        "is_conserved": bool(errors.max() <= CONSERVED),
+        **asdict(score(graph)),
+        "seconds": time.perf_counter() - began,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    return replace(graph, measures=measures)
+
+
+def resolve_targets(frozen: FrozenModel, asked: Sequence[str | Target], settings: TraceSettings) -> list[Target]:
+    """Targets from words and targets; the most probable next tokens where nothing is asked.
+
+    Raises:
+        BadRequest: a word is not one token.
+    """
+    if not asked:
+        return top_logits(frozen, mass=settings.logit_mass, at_most=settings.max_logits)
+    return [one if isinstance(one, Target) else parse_target(frozen, one) for one in asked]
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What each feature gives the first target over all paths."""
+
+    relevance: Float[Tensor, " feature"]
+    """By the rule that conserves."""
+    effect: Float[Tensor, " feature"]
+    """By the rule that predicts ablations."""
+
+
+def open_basis(
+    frozen: FrozenModel, dictionary: Replacement | str, goals: Sequence[Target], settings: TraceSettings
+) -> tuple[Basis, Effects]:
+    """The parts of this prompt's MLP outputs, and what each gives the first target.
+
+    Raises:
+        BadRequest: a name that is not "neurons".
+        UnsupportedModel, ShapeMismatch: see `neuron_basis` and `transcoder_basis`.
+    """
+    rows = target_rows(goals)
+    if not isinstance(dictionary, str):
+        basis = transcoder_basis(frozen, dictionary)
+        order = deepest_first(rows)
+        first = total_effects(frozen, basis, rows.take(order))[:, int((order == 0).nonzero()[0])]
+        return basis, Effects(first, first)
+    if dictionary != "neurons":
+        raise BadRequest(f"'{dictionary}' is no basis.", "", "Give 'neurons' or a set of transcoders.")
+    weights = torch.tensor([goal.weight for goal in goals], device=frozen.embed.device)
+    half, gradient = (relevance(frozen, rows, weights, rule) for rule in ("half", "gradient"))
+    # A neuron is worth telling apart when either account says that it matters.
+    basis = neuron_basis(frozen, torch.maximum(half.size, gradient.size), settings.candidates)
+    features = basis.features
+    place = (features.layer, features.position, features.index % half.first.shape[-1])
+    return basis, Effects(half.first[place], gradient.first[place])
+
+
+def expand(
+    frozen: FrozenModel, basis: Basis, goals: Sequence[Target], settings: TraceSettings
+) -> tuple[Int[Tensor, " chosen"], Edges]:
+    """Best first: the unexpanded features of the largest influence get rows, until the budget is spent.
+
+    Returns their numbers, and the edges into them and then into the targets.
+    """
+    rows = target_rows(goals)
+    into_targets = edges_into(frozen, basis, rows, batch=settings.batch)
+    start = torch.tensor([goal.weight for goal in goals], device=frozen.embed.device)
+    chosen = torch.zeros(0, dtype=torch.int64, device=frozen.embed.device)
+    n, parts = min(settings.max_nodes, len(basis.features)), [into_targets]
+    shares = [_shares(into_targets)]
+    size = min(64, settings.batch)
+    for _ in track(range(n), "trace", unit="nodes"):
+        if len(chosen) >= n:
+            continue
+        reached = _influence(shares, chosen, start)
+        reached[chosen] = 0
+        found = reached.topk(min(size, n - len(chosen)))
+        new = found.indices[found.values > 0]
+        if len(new) == 0:
+            break
+        parts.append(edges_into(frozen, basis, basis.inputs(new), batch=settings.batch))
+        shares.append(_shares(parts[-1]))
+        chosen = torch.cat([chosen, new])
+        size = min(2 * size, settings.batch)
+    features = basis.features
+    order = (features.layer[chosen] * frozen.n_positions + features.position[chosen]).argsort(stable=True)
+    columns = (torch.cat([getattr(part, name) for part in [*parts[1:], parts[0]]]) for name in Edges.__slots__)
+    edges = Edges(*columns)
+    last = torch.arange(len(chosen), len(chosen) + len(goals), device=order.device)
+    return chosen[order], edges.take(torch.cat([order, last]))
+
+
+def _shares(edges: Edges) -> Tensor:
+    total = edges.features.abs().sum(-1) + edges.remainder.abs().sum((-2, -1)) + edges.tokens.abs().sum(-1)
+    return edges.features.abs() / total.clamp_min(1e-10)[:, None]
+
+
+def _influence(shares: list[Tensor], chosen: Tensor, start: Tensor) -> Tensor:
+    """w·(A + A² + ...) of every feature, by the rows that are known."""
+    reached = now = start @ shares[0]
+    if len(chosen):
+        known = torch.cat(shares[1:])
+        while bool((now[chosen] > 1e-12).any()):
+            now = now[chosen] @ known
+            reached = reached + now
+    return reached
+
+
+def assemble(
+    frozen: FrozenModel,
+    basis: Basis,
+    goals: Sequence[Target],
+    chosen: Int[Tensor, " chosen"],
+    edges: Edges,
+    effects: Effects,
+    settings: TraceSettings,
+) -> Graph:
+    """The graph of the expanded features; the others are folded into the rest of their place."""
+    features, n_places = basis.features, frozen.n_layers * frozen.n_positions
+    is_folded = torch.ones(len(features), dtype=torch.bool, device=chosen.device)
+    is_folded[chosen] = False
+    places = (features.layer * frozen.n_positions + features.position)[is_folded]
+    folded = edges.features.new_zeros(len(edges.features), n_places)
+    folded.index_add_(1, places, edges.features[:, is_folded])
+    remainder = edges.remainder.flatten(1)
+    if basis.remainder_kind == "rest":
+        folded, remainder = folded + remainder, remainder[:, :0]
+    columns = [edges.features[:, chosen], edges.features.new_zeros(len(edges.features), len(goals))]
+    nodes = [_feature_node(features, int(number), effects) for number in chosen]
+    nodes += [_target_node(goal) for goal in goals]
+    leftovers: tuple[tuple[Kind, Tensor], ...] = (("rest", folded), ("error", remainder))
+    for kind, block in leftovers:
+        used = block.abs().sum(0).nonzero()[:, 0]
+        columns.append(block[:, used])
+        nodes += [
+            Node(kind=kind, layer=place // frozen.n_positions, position=place % frozen.n_positions)
+            for place in used.tolist()
+        ]
+    texts = token_texts(frozen)
+    columns += [edges.tokens, edges.constant[:, None]]
+    nodes += [
+        Node(kind="token", position=position, index=int(token), name=texts[position])
+        for position, token in enumerate(frozen.tokens.tolist())
+    ]
+    nodes.append(Node(kind="constant"))
+    weights = torch.cat(columns, dim=1).cpu().numpy()
+    return Graph(
+        prompt=_prompt(frozen),
+        token_ids=tuple(frozen.tokens.tolist()),
+        tokens=texts,
+        model=frozen.model.name,
+        dictionary=basis.name,
+        n_layers=frozen.n_layers,
+        nodes=tuple(nodes),
+        weights=weights,
+        hidden=np.zeros(len(weights), np.float32),
+        settings=settings,
+    )
+
+
+def _feature_node(features: Features, number: int, effects: Effects) -> Node:
+    activation = float(features.activation[number])
+    return Node(
+        kind="feature",
+        layer=int(features.layer[number]),
+        position=int(features.position[number]),
+        index=int(features.index[number]),
+        activation=activation,
+        value=activation,
+        relevance=float(effects.relevance[number]),
+        effect=float(effects.effect[number]),
+    )
+
+
+def _target_node(goal: Target) -> Node:
+    return Node(
+        kind="logit",
+        position=goal.position,
+        index=goal.tokens[0] if len(goal.tokens) == 1 else None,
+        name=goal.name,
+        value=goal.value,
+        weight=goal.weight,
+    )
+
+
+def token_texts(frozen: FrozenModel) -> tuple[str, ...]:
+    """Text of each token of the prompt."""
+    tokenizer = frozen.model.tokenizer
+    return tuple(f"#{token}" if tokenizer is None else tokenizer.decode([token]) for token in frozen.tokens.tolist())
+
+
+def _prompt(frozen: FrozenModel) -> str:
+    tokenizer = frozen.model.tokenizer
+    return "" if tokenizer is None else tokenizer.decode(frozen.tokens.tolist())
