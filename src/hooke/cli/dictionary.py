@@ -43,9 +43,12 @@ def list_dictionaries(*, everywhere: Everywhere = Everywhere()) -> Answer:
 def _facts(origin: str, folder: Path) -> dict[str, Any]:
     """What a dictionary's folder says without opening the weights, and what is wrong with it, if anything."""
     from hooke.dictionaries.formats.native import read_config
+    from hooke.dictionaries.formats.native_sets import is_crosslayer, is_set
 
     facts: dict[str, Any] = {"name": folder.name, "from": origin, "folder": folder, "problem": ""}
     try:
+        if is_set(folder) or is_crosslayer(folder):
+            return facts | _layered_facts(folder)
         config, storage = read_config(folder)
     except HookeError as error:
         unknown = {"kind": "", "n_features": None, "k": None, "reads": "", "model": "", "storage": ""}
@@ -58,6 +61,24 @@ def _facts(origin: str, folder: Path) -> dict[str, Any]:
         "storage": storage,
     }
     return {**facts, **described, "reads": " ".join(config.reads)}
+
+
+def _layered_facts(folder: Path) -> dict[str, Any]:
+    """What is said of a set of transcoders or a cross-layer transcoder; features are those of all layers together."""
+    from hooke.dictionaries.formats.native_sets import is_set, open_crosslayer, open_set
+    from hooke.dictionaries.replacement import layer_ranges
+
+    opened = open_set(folder) if is_set(folder) else open_crosslayer(folder)
+    config = opened.config(opened.layers[0]) if is_set(folder) else opened.config
+    form = "transcoders" if is_set(folder) else "cross-layer transcoder"
+    return {
+        "kind": f"{form}, {config.kind}",
+        "n_features": sum(opened.n_features(layer) for layer in opened.layers),
+        "k": config.k,
+        "model": opened.model,
+        "storage": "",
+        "reads": f"{opened.reads(opened.layers[0]).kind} of layers {layer_ranges(opened.layers)}",
+    }
 
 
 def evaluate(
