@@ -7,6 +7,8 @@ import torch
 
 from hooke.dictionaries.dictionary import Dictionary
 from hooke.dictionaries.formats import native, native_sets
+from hooke.dictionaries.formats.folding import Norms
+from hooke.dictionaries.formats.foreign import open_foreign
 from hooke.dictionaries.neurons import kept_name, parse_neurons
 from hooke.dictionaries.replacement import Replacement
 from hooke.dictionaries.sets import is_transcoder, set_of
@@ -50,20 +52,27 @@ def load_replacement(
     lab: Lab | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    model: str | None = None,
+    norms: Norms | None = None,
 ) -> Replacement:
     """The transcoders or the cross-layer transcoder in a folder or of a name; a single transcoder is a set of one.
 
-    Nothing but descriptions is read before a layer is asked for.
+    Nothing but descriptions is read before a layer is asked for. `model` and `norms` (`hooke.models.norms.norms_of`)
+    are for other tools' folders that leave out which model they belong to or read the stream without the norm's gain.
 
     Raises:
         UnknownName: there is none.
         BadArtefact: its files are damaged, or it is a dictionary that stands in for no MLP.
+        BadRequest: another tool's folder needs what was not given.
     """
     folder = find_dictionary(ref, lab=lab)
     if native_sets.is_set(folder):
         return native_sets.open_set(folder, device=device, dtype=dtype)
     if native_sets.is_crosslayer(folder):
         return native_sets.open_crosslayer(folder, device=device, dtype=dtype)
+    foreign = open_foreign(folder, model=model, norms=norms, device=device, dtype=dtype)
+    if foreign is not None:
+        return foreign
     dictionary = load_dictionary(folder, device=device, dtype=dtype)
     if not is_transcoder(dictionary.config):
         config = dictionary.config

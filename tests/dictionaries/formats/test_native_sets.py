@@ -11,6 +11,7 @@ from hooke.dictionaries.formats.native_sets import (
     open_crosslayer,
     open_set,
     save_crosslayer,
+    save_replacement,
     save_set,
 )
 from hooke.dictionaries.load import load_dictionary, load_replacement
@@ -144,10 +145,18 @@ def test_names_of_the_lab_lead_to_replacements_and_to_layers_of_a_set(tmp_path: 
     assert is_crosslayer(lab.path("dictionaries", "cross"))
 
 
+@pytest.mark.parametrize("made", [transcoder_set(), crosslayer()], ids=["set", "crosslayer"])
+def test_a_replacement_is_kept_under_another_name(made, tmp_path: Path):
+    save_replacement(made, tmp_path / "made", name="renamed", model="owner/tiny", storage="float16")
+    found, chosen = load_replacement(tmp_path / "made"), torch.arange(10)
+    assert (found.name, found.model) == ("renamed", "owner/tiny")
+    rows = made.decoder_rows(1, chosen, 1)
+    torch.testing.assert_close(found.decoder_rows(1, chosen, 1), rows, rtol=1e-3, atol=1e-4)
+
+
 def test_a_dictionary_that_is_no_transcoder_is_no_replacement(tmp_path: Path):
     from hooke.dictionaries import save_dictionary
 
     save_dictionary(transcoder(1, reads="resid_pre"), tmp_path / "made")
     with pytest.raises(BadArtefact, match=r"stands in for no MLP.*reads resid_pre\.1"):
         load_replacement(tmp_path / "made")
-

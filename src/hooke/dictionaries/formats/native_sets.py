@@ -4,6 +4,7 @@ set.json          what the set is; layer-0/, layer-1/, ... are dictionaries in t
 crosslayer.json   what the cross-layer transcoder is; layer-0.safetensors, ... hold W_enc, b_enc, W_dec, b_dec, ...
 """
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hooke.dictionaries.crosslayer import CrossLayerConfig, CrossLayerTranscoder
 from hooke.dictionaries.dictionary import Dictionary
 from hooke.dictionaries.formats.native import Storage, load_native, read_config, save_dictionary
 from hooke.dictionaries.formats.weights_file import map_weights
+from hooke.dictionaries.replacement import Replacement
 from hooke.dictionaries.sets import TranscoderSet
 from hooke.errors import BadArtefact, BadRequest
 from hooke.lab import read_json, require_space, staged, write_json
@@ -113,6 +115,39 @@ def save_crosslayer(
         described = {"format": _CROSSLAYER_FORMAT, "version": _VERSION, "crosslayer": to_dict(config)}
         write_json(aside / CROSSLAYER, described)
         _write_records(aside, metrics, provenance)
+
+
+def save_replacement(
+    replacement: Replacement,
+    folder: Path,
+    *,
+    name: str,
+    model: str | None = None,
+    storage: Storage = "float32",
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a set or a cross-layer transcoder under a name, and a model's name, of the caller's choice.
+
+    Raises:
+        BadRequest: it cannot be stored this way.
+        OutOfSpace: the disk cannot hold it.
+    """
+    model = model or replacement.model
+    if isinstance(replacement, CrossLayerTranscoder):
+        config = dataclasses.replace(replacement.config, name=name, model=model)
+        renamed = CrossLayerTranscoder(config, replacement.tensors)
+        save_crosslayer(renamed, folder, storage=storage, provenance=provenance)
+        return
+    assert isinstance(replacement, TranscoderSet)
+    configs = {
+        layer: dataclasses.replace(replacement.config(layer), name=f"{name}.{layer}", model=model)
+        for layer in replacement.layers
+    }
+
+    def load(layer: int) -> Dictionary:
+        return Dictionary(configs[layer], **dict(replacement.transcoder(layer).state_dict()))
+
+    save_set(TranscoderSet(name, model, configs, load), folder, storage=storage, provenance=provenance)
 
 
 def open_crosslayer(
