@@ -1,12 +1,18 @@
 """`hooke dictionary ...`."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from hooke.cli.app import main
+from hooke.dictionaries import load_replacement
+from hooke.dictionaries.formats.circuit_tracer import write_circuit_tracer
+from hooke.dictionaries.formats.native_sets import save_set
 from tests.cli.conftest import Hooke
 from tests.cli.tiny_lab import TinyLab, write_dictionary
+from tests.dictionaries.transcoders import transcoder_set
 
 EVAL = "dictionary eval tiny --corpus CORPUS --context 32 --tokens 640 --loss-windows 2"
 
@@ -49,3 +55,36 @@ def test_wrong_words(hooke: Hooke):
         done = hooke(command)
         assert done.code == 2, done
         assert done.err.startswith(f"hooke: {said}")
+
+
+def test_transcoders_go_out_and_come_in(hooke: Hooke, tiny: TinyLab, tmp_path: Path):
+    save_set(transcoder_set(d_in=32, d_out=32), tiny.lab.path("dictionaries", "small"))
+    listed = {one["name"]: one for one in hooke("dictionary list --json").data["dictionaries"]}
+    assert (listed["small"]["n_features"], listed["small"]["problem"]) == (30, "")
+    assert listed["small"]["reads"] == "mlp_in of layers 0-2"
+    hooke(f"dictionary export small {tmp_path}/out --model owner/tiny --json")
+    data = hooke(f"dictionary import {tmp_path}/out back --storage float16 --json").data
+    assert (data["model"], data["n_features"]) == ("owner/tiny", 30)
+    before, after = (load_replacement(name, lab=tiny.lab) for name in ("small", "back"))
+    # float16 keeps 11 bits.
+    torch.testing.assert_close(after.skip(1), before.skip(1), rtol=1e-3, atol=1e-3)
+    fitting = hooke(f"dictionary import {tmp_path}/out fitting --model MODEL --json")
+    assert fitting.data["reads"] == "mlp_in of layers 0-2"
+    for name in ("small", "back", "fitting"):
+        shutil.rmtree(tiny.lab.path("dictionaries", name))
+
+
+def test_imports_and_exports_that_cannot_be(hooke: Hooke, tiny: TinyLab, tmp_path: Path):
+    write_circuit_tracer(transcoder_set(), tmp_path / "out")
+    for command, said in (
+        (f"dictionary import {tmp_path}/out tiny", "There is a dictionary 'tiny' already."),
+        (f"dictionary import {tmp_path}/none back", f"No dictionary at '{tmp_path}/none'."),
+        (f"dictionary import {tmp_path}/out back --model MODEL", "'out' does not fit the model"),
+        (f"dictionary export tiny {tmp_path}/new", "'tiny' stands in for no MLP."),
+        (f"dictionary export tiny {tmp_path}/out", f"'{tmp_path}/out' is there already."),
+    ):
+        done = hooke(command)
+        assert done.code in (1, 2)
+        assert done.err.startswith(f"hooke: {said}"), done.err
+    assert not (tmp_path / "new").exists()
+    assert "back" not in tiny.lab.names("dictionaries")

@@ -98,15 +98,6 @@ def test_an_activation_at_its_threshold_is_not_active():
     assert int(made.encode(inputs(3, 6)).l0().sum()) == 0
 
 
-def test_long_inputs_are_encoded_in_pieces_that_agree(monkeypatch: pytest.MonkeyPatch):
-    made, x = dictionary("relu"), inputs(23, 6)
-    whole = made.encode(x)
-    monkeypatch.setattr("hooke.dictionaries.dictionary._CHUNK_ELEMENTS", 40)
-    pieces = made.encode(x)
-    torch.testing.assert_close(pieces.values, whole.values)
-    assert torch.equal(pieces.dense() > 0, whole.dense() > 0)
-
-
 def test_no_tokens_are_encoded_and_decoded_as_none():
     for kind in KINDS:
         made = dictionary(kind)
@@ -117,6 +108,36 @@ def test_half_precision_inputs_meet_float32_weights():
     made, x = dictionary("topk"), inputs(4, 6).half()
     assert made(x).dtype == torch.float32
     torch.testing.assert_close(made(x), made(x.float()))
+
+
+def test_the_skip_multiplies_what_is_read_from_the_right():
+    made, x = dictionary("topk", skip=True), inputs(4, 6)
+    plain = made.decode(made.encode(x))
+    torch.testing.assert_close(made(x), plain + torch.einsum("td,do->to", x, made.skip))
+    # The activations do not pass through it.
+    torch.testing.assert_close(made.encode(x).dense(), dictionary("topk", skip=True).encode(x).dense())
+    square, x = dictionary("topk", skip=True, d_out=6), inputs(4, 6)
+    assert square.skip is not None
+    assert not torch.allclose(square(x), square.decode(square.encode(x)) + x @ square.skip.T, atol=1e-2)
+
+
+def test_a_skip_and_its_config_go_together():
+    with pytest.raises(ShapeMismatch, match="W_skip"):
+        Dictionary(config(), **dict(dictionary("topk", skip=True).state_dict()))
+
+
+@pytest.mark.parametrize("kind", ["topk", "jumprelu"])
+def test_signed_activations_keep_what_is_below_zero(kind: str):
+    made, x = dictionary(kind, signed=True), inputs(50, 6)
+    made.b_enc.data -= 2
+    if made.threshold is not None:
+        made.threshold.data.fill_(-1.5)
+    pre = x @ made.W_enc + made.b_enc
+    kept = pre > -1.5 if kind == "jumprelu" else pre >= pre.topk(3).values[:, -1:]
+    acts = made.encode(x)
+    torch.testing.assert_close(acts.dense(), pre * kept)
+    assert bool((acts.values < 0).any())
+    torch.testing.assert_close(made.encode_feature(x, 3), acts.dense()[:, 3])
 
 
 def test_decoder_rows_are_given_by_index():

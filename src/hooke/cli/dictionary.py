@@ -1,14 +1,19 @@
 """`hooke dictionary ...`: what dictionaries there are, and how good one is."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hooke.cli.answer import Answer
 from hooke.cli.claims import claims
 from hooke.cli.options import Everywhere, ModelOptions, TextOptions
 from hooke.cli.terminal import bars, note, table, title
-from hooke.errors import HookeError
+from hooke.errors import BadRequest, HookeError
 from hooke.pages.numerals import number, percent
+
+if TYPE_CHECKING:
+    from hooke.dictionaries import Replacement
+
+Storage = Literal["float32", "float16", "int8"]
 
 
 def list_dictionaries(*, everywhere: Everywhere = Everywhere()) -> Answer:
@@ -43,9 +48,12 @@ def list_dictionaries(*, everywhere: Everywhere = Everywhere()) -> Answer:
 def _facts(origin: str, folder: Path) -> dict[str, Any]:
     """What a dictionary's folder says without opening the weights, and what is wrong with it, if anything."""
     from hooke.dictionaries.formats.native import read_config
+    from hooke.dictionaries.formats.native_sets import is_crosslayer, is_set
 
     facts: dict[str, Any] = {"name": folder.name, "from": origin, "folder": folder, "problem": ""}
     try:
+        if is_set(folder) or is_crosslayer(folder):
+            return facts | _layered_facts(folder)
         config, storage = read_config(folder)
     except HookeError as error:
         unknown = {"kind": "", "n_features": None, "k": None, "reads": "", "model": "", "storage": ""}
@@ -58,6 +66,111 @@ def _facts(origin: str, folder: Path) -> dict[str, Any]:
         "storage": storage,
     }
     return {**facts, **described, "reads": " ".join(config.reads)}
+
+
+def _layered_facts(folder: Path) -> dict[str, Any]:
+    """What is said of a set of transcoders or a cross-layer transcoder; features are those of all layers together."""
+    from hooke.dictionaries.formats.native_sets import is_set, open_crosslayer, open_set
+    from hooke.dictionaries.sets import TranscoderSet
+
+    opened = open_set(folder) if is_set(folder) else open_crosslayer(folder)
+    config = opened.config(opened.layers[0]) if isinstance(opened, TranscoderSet) else opened.config
+    form = "transcoders" if isinstance(opened, TranscoderSet) else "cross-layer transcoder"
+    return {
+        "kind": f"{form}, {config.kind}",
+        "k": config.k,
+        "model": opened.model,
+        "storage": "",
+        **_of_layers(opened),
+    }
+
+
+def _of_layers(opened: "Replacement") -> dict[str, Any]:
+    from hooke.dictionaries.replacement import layer_ranges
+
+    return {
+        "n_features": sum(opened.n_features(layer) for layer in opened.layers),
+        "reads": f"{opened.reads(opened.layers[0]).kind} of layers {layer_ranges(opened.layers)}",
+    }
+
+
+def import_(
+    folder: Path,
+    name: str,
+    /,
+    *,
+    model: str | None = None,
+    storage: Storage = "float32",
+    loading: ModelOptions = ModelOptions(),
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Take transcoders that another tool made into the lab.
+
+    Read are per-layer transcoder sets and cross-layer transcoders with a config.yaml, and folders of one archive per
+    layer; docs/transcoders.md says which. Nothing is fetched: the files have to be in the folder.
+
+    Parameters
+    ----------
+    folder
+        Folder with the files.
+    name
+        Name of the transcoders in the lab.
+    model
+        Their model. Needed where the files do not name it, and where they read the stream without the norm's gain.
+    storage
+        float32, float16, or, for transcoders of single layers, int8.
+    """
+    from hooke.dictionaries import load_replacement
+    from hooke.dictionaries.formats.native_sets import save_replacement
+    from hooke.dictionaries.replacement import check_replacement
+    from hooke.lab import provenance
+    from hooke.models.norms import norms_of
+
+    lab = everywhere.lab
+    target = lab.path("dictionaries", name)
+    if target.exists():
+        raise BadRequest(f"There is a dictionary '{name}' already.", f"It is in {target}.", "Choose another name.")
+    subject = loading.load(model, lab) if model else None
+    norms = norms_of(subject) if subject else None
+    opened = load_replacement(folder, lab=lab, model=subject.name if subject else None, norms=norms)
+    if subject is not None:
+        check_replacement(opened, subject)
+    origin = provenance(inputs={"folder": folder.name})
+    save_replacement(opened, target, name=name, model=model, storage=storage, provenance=origin)
+    facts = {"name": name, "folder": target, "model": model or opened.model, **_of_layers(opened)}
+    rows = [("features", number(facts["n_features"])), ("reads", facts["reads"]), ("folder", target)]
+    return Answer(data=facts, shown=(title(name, f"of {facts['model']}"), table(("", ""), rows)))
+
+
+def export(
+    name: str,
+    folder: Path,
+    /,
+    *,
+    model: str | None = None,
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Write transcoders as the files that other circuit tracers read.
+
+    Parameters
+    ----------
+    name
+        Transcoders or a cross-layer transcoder of the lab.
+    folder
+        Where to write; it must not be there yet.
+    model
+        What the model is called on the hub, where that is not the name that the transcoders carry.
+    """
+    from hooke.dictionaries import load_replacement
+    from hooke.dictionaries.formats.circuit_tracer import write_circuit_tracer
+
+    if folder.exists():
+        raise BadRequest(f"'{folder}' is there already.", "", "Choose another folder.")
+    opened = load_replacement(name, lab=everywhere.lab)
+    write_circuit_tracer(opened, folder, model=model)
+    facts = {"name": opened.name, "folder": folder, "model": model or opened.model, **_of_layers(opened)}
+    rows = [("features", number(facts["n_features"])), ("reads", facts["reads"]), ("folder", folder)]
+    return Answer(data=facts, shown=(title(opened.name, f"of {facts['model']}"), table(("", ""), rows)))
 
 
 def evaluate(

@@ -15,15 +15,17 @@ def relu(pre: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     return torch.relu(pre)
 
 
-def jumprelu(pre: Float[Tensor, "*batch"], threshold: Float[Tensor, "*thresholds"]) -> Float[Tensor, "*batch"]:
-    """relu(pre) where pre is strictly above the threshold, else 0."""
-    return torch.where(pre > threshold, torch.relu(pre), 0)
+def jumprelu(
+    pre: Float[Tensor, "*batch"], threshold: Float[Tensor, "*thresholds"], *, signed: bool = False
+) -> Float[Tensor, "*batch"]:
+    """relu(pre) where pre is strictly above the threshold, else 0; `signed` leaves out the relu."""
+    return torch.where(pre > threshold, pre if signed else torch.relu(pre), 0)
 
 
-def topk(pre: Float[Tensor, "token feature"], k: int) -> SparseActs:
-    """The k largest pre-activations of each token, those that are negative set to 0."""
+def topk(pre: Float[Tensor, "token feature"], k: int, *, signed: bool = False) -> SparseActs:
+    """The k largest pre-activations of each token, those that are negative set to 0 unless `signed`."""
     values, indices = largest(pre, k)
-    return SparseActs(torch.relu(values), indices, pre.shape[-1])
+    return SparseActs(values if signed else torch.relu(values), indices, pre.shape[-1])
 
 
 def batch_threshold(pre: Float[Tensor, "token feature"], k: int) -> Float[Tensor, ""]:

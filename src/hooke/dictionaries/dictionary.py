@@ -7,14 +7,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hooke.dictionaries.activation_functions import jumprelu, relu, topk
-from hooke.dictionaries.sparse import SparseActs, concatenate, sparsify, sum_rows
+from hooke.dictionaries.activation_functions import jumprelu, relu
+from hooke.dictionaries.encoding import Activation, activate, encode_in_pieces
+from hooke.dictionaries.sparse import SparseActs, sum_rows
 from hooke.errors import BadConfig, ShapeMismatch
 from hooke.sites import Site, parse_site
 
 Kind = Literal["relu", "topk", "batchtopk", "jumprelu", "matryoshka"]
 Given = Literal["neurons"]
-Activation = Literal["relu", "topk", "jumprelu"]
 
 # What each kind does to a pre-activation once it is trained. Kinds that chose over a whole batch while
 # training have one threshold afterwards, so that a token's features do not depend on its neighbours.
@@ -26,9 +26,6 @@ ACTIVATION: dict[Kind | Given, Activation] = {
     "matryoshka": "jumprelu",
     "neurons": "topk",
 }
-
-# Pre-activations of about 64 MB are made at a time; all of them at once would be gigabytes on a long text.
-_CHUNK_ELEMENTS = 2**24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +59,10 @@ class DictionaryConfig:
     """Matryoshka only: how many leading features each nested dictionary has, ascending; the last is all of them."""
     folded: tuple[str, ...] = ()
     """What was folded into the weights, e.g. 'input_scale=0.031': activations are in the units before it."""
+    skip: bool = False
+    """Whether what is read also reaches what is written by one matrix, W_skip."""
+    signed: bool = False
+    """Whether activations below zero stay: jumprelu with thresholds below zero, and topk, as some tools have them."""
     d_stream: int | None = None
     """Neurons only: width of the residual stream that their outputs are added to."""
 
@@ -99,10 +100,11 @@ class Dictionary(nn.Module):
     """An overcomplete basis at one or more sites.
 
         acts  = activation(x · W_enc + b_enc)
-        x_hat = acts · W_dec + b_dec
+        x_hat = acts · W_dec + b_dec  (+ x · W_skip)
 
-    Scalings and biases that training put on the input are folded into these weights. What is read is cast to
-    the weights' dtype and what is written is in it.
+    Every matrix is [what goes in, what comes out], W_skip too; other tools keep its transpose. Scalings and biases
+    that training put on the input are folded into these weights. What is read is cast to the weights' dtype and what
+    is written is in it.
 
     Raises:
         ShapeMismatch: a weight does not have the shape that the config says.
@@ -117,17 +119,20 @@ class Dictionary(nn.Module):
         W_dec: Float[Tensor, "feature d_out"],
         b_dec: Float[Tensor, " d_out"],
         threshold: Float[Tensor, " feature"] | None = None,
+        W_skip: Float[Tensor, "d_in d_out"] | None = None,
     ) -> None:
         super().__init__()
         self.describe(config)
         given = {"W_enc": W_enc, "b_enc": b_enc, "W_dec": W_dec, "b_dec": b_dec}
         given |= {"threshold": threshold} if threshold is not None else {}
+        given |= {"W_skip": W_skip} if W_skip is not None else {}
         _require_shapes(config, given)
         self.W_enc = nn.Parameter(W_enc, requires_grad=False)
         self.b_enc = nn.Parameter(b_enc, requires_grad=False)
         self.W_dec = nn.Parameter(W_dec, requires_grad=False)
         self.b_dec = nn.Parameter(b_dec, requires_grad=False)
         self.threshold = None if threshold is None else nn.Parameter(threshold, requires_grad=False)
+        self.W_skip = None if W_skip is None else nn.Parameter(W_skip, requires_grad=False)
 
     def describe(self, config: DictionaryConfig) -> None:
         """Take over what the config says."""
@@ -161,20 +166,27 @@ class Dictionary(nn.Module):
 
     def encode(self, x: Float[Tensor, "*batch d_in"]) -> SparseActs:
         """The active features of each token, largest first."""
-        rows = x.reshape(-1, x.shape[-1])
-        size = max(1, _CHUNK_ELEMENTS // self.n_features)
-        acts = concatenate([self._activate(self.pre_activations(chunk)) for chunk in rows.split(size)])
-        width = acts.values.shape[-1]
-        shape = (*x.shape[:-1], width)
-        return SparseActs(acts.values.reshape(shape), acts.indices.reshape(shape), self.n_features)
+        return encode_in_pieces(
+            x, self.n_features, lambda rows: activate(self.pre_activations(rows), self.config, self.threshold)
+        )
 
     def decode(self, acts: SparseActs) -> Float[Tensor, "*batch d_out"]:
-        """acts · W_dec + b_dec, through the active rows only."""
+        """acts · W_dec + b_dec, through the active rows only; without the skip, which needs x: see `reconstruct`."""
         return sum_rows(acts, self.W_dec) + self.b_dec
+
+    def reconstruct(self, x: Float[Tensor, "*batch d_in"], acts: SparseActs) -> Float[Tensor, "*batch d_out"]:
+        """What is written where x was read and these features are active, the skip included."""
+        written = self.decode(acts)
+        return written if self.skip is None else written + x.to(self.skip.dtype) @ self.skip
+
+    @property
+    def skip(self) -> Float[Tensor, "d_in d_out"] | None:
+        """W_skip, where there is one."""
+        return self.W_skip if self.config.skip else None
 
     def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
         """The reconstruction of x."""
-        return self.decode(self.encode(x))
+        return self.reconstruct(x, self.encode(x))
 
     def encode_feature(self, x: Float[Tensor, "*batch d_in"], index: int) -> Float[Tensor, "*batch"]:
         """One feature's activation. Cheap unless the features compete (topk): then all are encoded."""
@@ -182,7 +194,7 @@ class Dictionary(nn.Module):
             acts = self.encode(x)
             return torch.where(acts.indices == index, acts.values, 0).sum(-1)
         pre = x.to(self.W_enc.dtype) @ self.W_enc[:, index] + self.b_enc[index]
-        return relu(pre) if self.threshold is None else jumprelu(pre, self.threshold[index])
+        return relu(pre) if self.threshold is None else jumprelu(pre, self.threshold[index], signed=self.config.signed)
 
     def decoder_rows(self, indices: Int[Tensor, " n"]) -> Float[Tensor, "n d_out"]:
         """What each of these features writes per unit of activation."""
@@ -194,12 +206,6 @@ class Dictionary(nn.Module):
             return self.encode(x).values[..., -1]
         bar = torch.zeros(x.shape[:-1], device=self.device)
         return bar if self.threshold is None else bar + self.threshold[index]
-
-    def _activate(self, pre: Float[Tensor, "token feature"]) -> SparseActs:
-        if self.config.activation == "topk":
-            assert self.config.k is not None
-            return topk(pre, self.config.k)
-        return sparsify(relu(pre) if self.threshold is None else jumprelu(pre, self.threshold))
 
 
 def weight_shapes(config: DictionaryConfig) -> dict[str, tuple[int, ...]]:
@@ -214,6 +220,8 @@ def weight_shapes(config: DictionaryConfig) -> dict[str, tuple[int, ...]]:
     }
     if config.activation == "jumprelu":
         shapes["threshold"] = (config.n_features,)
+    if config.skip:
+        shapes["W_skip"] = (config.d_in, config.d_out)
     return shapes
 
 

@@ -6,8 +6,12 @@ from pathlib import Path
 import torch
 
 from hooke.dictionaries.dictionary import Dictionary
-from hooke.dictionaries.formats import native
+from hooke.dictionaries.formats import native, native_sets
+from hooke.dictionaries.formats.folding import Norms
+from hooke.dictionaries.formats.foreign import open_foreign
 from hooke.dictionaries.neurons import kept_name, parse_neurons
+from hooke.dictionaries.replacement import Replacement
+from hooke.dictionaries.sets import is_transcoder, set_of
 from hooke.errors import BadArtefact, UnknownName, did_you_mean
 from hooke.lab import Lab, open_lab
 
@@ -42,8 +46,46 @@ def load_dictionary(
     raise _unrecognised(folder)
 
 
+def load_replacement(
+    ref: str | Path,
+    *,
+    lab: Lab | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    model: str | None = None,
+    norms: Norms | None = None,
+) -> Replacement:
+    """The transcoders or the cross-layer transcoder in a folder or of a name; a single transcoder is a set of one.
+
+    Nothing but descriptions is read before a layer is asked for. `model` and `norms` (`hooke.models.norms.norms_of`)
+    are for other tools' folders that leave out which model they belong to or read the stream without the norm's gain.
+
+    Raises:
+        UnknownName: there is none.
+        BadArtefact: its files are damaged, or it is a dictionary that stands in for no MLP.
+        BadRequest: another tool's folder needs what was not given.
+    """
+    folder = find_dictionary(ref, lab=lab)
+    if native_sets.is_set(folder):
+        return native_sets.open_set(folder, device=device, dtype=dtype)
+    if native_sets.is_crosslayer(folder):
+        return native_sets.open_crosslayer(folder, device=device, dtype=dtype)
+    foreign = open_foreign(folder, model=model, norms=norms, device=device, dtype=dtype)
+    if foreign is not None:
+        return foreign
+    dictionary = load_dictionary(folder, device=device, dtype=dtype)
+    if not is_transcoder(dictionary.config):
+        config = dictionary.config
+        raise BadArtefact(
+            f"'{config.name}' stands in for no MLP.",
+            f"It reads {', '.join(config.reads)} and writes {', '.join(config.writes)}.",
+            "Give transcoders: `hooke train NAME --form transcoder --layers all` makes them.",
+        )
+    return set_of(dictionary.name, [dictionary])
+
+
 def find_dictionary(ref: str | Path, *, lab: Lab | None = None) -> Path:
-    """The folder of a dictionary; the lab's names go before the starters'.
+    """The folder of a dictionary; the lab's names go before the starters'. `NAME.5` is layer 5 of the set NAME.
 
     Raises:
         UnknownName: there is none.
@@ -65,6 +107,11 @@ def find_dictionary(ref: str | Path, *, lab: Lab | None = None) -> Path:
     name = DEFAULT_STARTER if ref == "starter" else ref
     if name in starters:
         return STARTERS / name
+    of_set, _, layer = ref.rpartition(".")
+    if layer.isdecimal() and (of_set in lab.names("dictionaries") or of_set in starters):
+        folder = native_sets.layer_folder(find_dictionary(of_set, lab=lab), int(layer))
+        if folder.is_dir():
+            return folder
     names = [*lab.names("dictionaries"), *starters]
     raise UnknownName(
         f"No dictionary '{ref}' in the lab {lab.root}, nor among the starters.",
@@ -76,6 +123,12 @@ def find_dictionary(ref: str | Path, *, lab: Lab | None = None) -> Path:
 def _unrecognised(folder: Path) -> UnknownName | BadArtefact:
     if not folder.exists():
         return UnknownName(f"No dictionary at '{folder}'.", "Nothing is there.", "Check the path.")
+    if native_sets.is_set(folder) or native_sets.is_crosslayer(folder):
+        return BadArtefact(
+            f"'{folder.name}' is not one dictionary.",
+            "It has the transcoders of several layers.",
+            f"For the transcoder of one layer write {folder.name}.LAYER; a cross-layer transcoder opens as a whole.",
+        )
     files = [folder] if folder.is_file() else sorted(folder.iterdir())
     pickles = [file.name for file in files if file.suffix in _PICKLES]
     if pickles:

@@ -46,11 +46,15 @@ class SparseActs:
         return (self.values != 0).sum(-1)
 
 
-def sparsify(acts: Float[Tensor, "*batch feature"]) -> SparseActs:
-    """Dense non-negative activations by their active features; as wide as the largest active count, at least 1."""
-    width = max(1, int((acts > 0).sum(-1).max())) if acts.numel() else 1
-    values, indices = acts.topk(width, dim=-1)
-    return SparseActs(values, indices, acts.shape[-1])
+def sparsify(acts: Float[Tensor, "*batch feature"], *, signed: bool = False) -> SparseActs:
+    """Dense activations by their active features; as wide as the largest active count, at least 1.
+
+    They are not negative unless `signed`; then the largest come first whatever their sign.
+    """
+    sizes = acts.abs() if signed else acts
+    width = max(1, int((sizes > 0).sum(-1).max())) if acts.numel() else 1
+    values, indices = sizes.topk(width, dim=-1)
+    return SparseActs(acts.gather(-1, indices) if signed else values, indices, acts.shape[-1])
 
 
 def concatenate(parts: Sequence[SparseActs]) -> SparseActs:

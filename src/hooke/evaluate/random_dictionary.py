@@ -29,8 +29,9 @@ def random_dictionary(
     if config.reads != config.writes:
         rows = functional.normalize(_normal(config.n_features, config.d_out, generator), dim=-1).to(x.device)
     centre = x.float().mean(0)
+    active = {"kind": "topk", "k": min(k, config.n_features), "groups": (), "signed": False, "skip": False}
     found = Dictionary(
-        dataclasses.replace(config, name=f"random-{config.name}", kind="topk", k=min(k, config.n_features), groups=()),
+        dataclasses.replace(config, name=f"random-{config.name}", **active),
         W_enc=directions.T.contiguous(),
         b_enc=-directions @ centre,
         W_dec=rows.clone(),

@@ -247,8 +247,9 @@ class _Tally:
         """One batch of windows."""
         for row in range(len(x)):
             here, target = x[row][counted[row]], y[row][counted[row]].double()
-            acts = self.dictionary.encode(here.to(self.dictionary.device))
-            rebuilt = self.dictionary.decode(acts).cpu().double()
+            read = here.to(self.dictionary.device)
+            acts = self.dictionary.encode(read)
+            rebuilt = self.dictionary.reconstruct(read, acts).cpu().double()
             is_active = acts.values.cpu() > 0
             self.n_active += torch.bincount(acts.indices.cpu()[is_active], minlength=acts.n_features)
             cosine = torch.nn.functional.cosine_similarity(target, rebuilt, dim=-1)

@@ -11,7 +11,8 @@ Centre = Literal["median", "mean", "zero"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """Settings of one training run. Losses are in units in which the centred input has mean squared norm d.
+    """Settings of one training run. Losses are in units in which the centred input, and the centred output where that is
+    another site, has mean squared norm d; over several layers they are summed.
 
     Raises:
         BadConfig: the values do not go together.
@@ -27,6 +28,13 @@ class TrainConfig:
     """topk: active features per token; batchtopk and matryoshka: their mean over a batch."""
     sparsity: float = 1.0
     """Weight of the penalty: per unit of activation times decoder norm for relu, per active feature for jumprelu."""
+    tanh_slope: float | None = None
+    """relu and jumprelu: penalise tanh(slope · activation · decoder norm) instead, linear for small activations and 1 for
+    large ones; the norm is that of all of a feature's decoder vectors together."""
+    pre_activation: float = 0.0
+    """relu and jumprelu: weight of a penalty on how far below its threshold a feature is, so that none dies for good."""
+    skip: bool = False
+    """Transcoders: whether the input also reaches the output by one matrix, trained with the rest."""
     groups: tuple[int, ...] = ()
     """matryoshka: how many leading features each nested dictionary has, ascending, the last all of them."""
     batch: int = 4096
@@ -78,9 +86,17 @@ class TrainConfig:
             "density_half_life",
         )
         positive += ("calibration_tokens", "checkpoint_every", "log_every", "longest")
+        if self.tanh_slope is not None:
+            positive += ("tanh_slope",)
         for name in positive:
             if getattr(self, name) <= 0:
                 raise BadConfig(f"'{name}' cannot be {getattr(self, name)}.", "", "Give a number above 0.")
+        if self.is_competitive and (self.tanh_slope is not None or self.pre_activation):
+            raise BadConfig(
+                f"A dictionary of kind {self.kind} has no penalty.",
+                f"tanh_slope is {self.tanh_slope}, pre_activation {self.pre_activation}.",
+                "Leave them out, or take relu or jumprelu.",
+            )
         for name in ("warm_up", "decay", "sparsity_warm_up"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadConfig(f"'{name}' cannot be {getattr(self, name)}.", "It is a share.", "Give 0 to 1.")
@@ -106,8 +122,8 @@ class TrainConfig:
 
     @property
     def has_unit_rows(self) -> bool:
-        """Whether decoder rows are held at norm 1 while training; relu's penalty sees their norm instead."""
-        return self.kind != "relu"
+        """Whether decoder rows are held at norm 1 while training; some penalties see their norm instead."""
+        return self.kind != "relu" and self.tanh_slope is None
 
     @property
     def prefixes(self) -> tuple[int, ...]:

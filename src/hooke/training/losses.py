@@ -2,9 +2,14 @@
 
 loss = mean over tokens and nested dictionaries of |x̂ - x|²  +  weight · mean over tokens of the penalty
 penalty: relu Σ aᵢ |dᵢ| (Bricken 2023, decoder norms as in Conerly 2024); jumprelu the number of active features
-(Rajamanoharan 2024); none where features compete (Gao 2024; Bussmann 2024, 2025)
+(Rajamanoharan 2024); for both, where it is asked for, Σ tanh(c aᵢ |dᵢ|) instead and Σ relu(θᵢ - preᵢ) |dᵢ| besides
+(Anthropic, January 2025); none where features compete (Gao 2024; Bussmann 2024, 2025)
+
+Features that write to several layers have one decoder vector for each, side by side: dᵢ is all of them together, so a
+feature pays once however many layers it writes to. Their losses are taken over all layers at once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +28,7 @@ class Outcome:
 
     loss: Tensor
     """The loss, a scalar."""
-    error: Float[Tensor, "token d"]
+    error: Float[Tensor, "token d_out"]
     """x̂ - x of the whole dictionary."""
     counts: Float[Tensor, " feature"]
     """On how many tokens of the batch each feature fired."""
@@ -33,39 +38,94 @@ class Outcome:
     """batchtopk and matryoshka: what an activation of this batch had to reach."""
 
 
-def dense_loss(weights: Weights, x: Float[Tensor, "token d_and_one"], config: TrainConfig, sparsity: float) -> Outcome:
-    """The loss of a batch as `prepare` makes it; `sparsity` is the penalty's weight at this step."""
+def dense_loss(
+    weights: Weights,
+    x: Float[Tensor, "token d_in_and_one"],
+    config: TrainConfig,
+    sparsity: float,
+    target: Float[Tensor, "token d_out"] | None = None,
+) -> Outcome:
+    """The loss of a batch as `prepare` makes it; `sparsity` is the penalty's weight at this step.
+
+    Without `target` the input is reconstructed.
+    """
     pre = x @ weights.encoder.t()
-    target = x[:, :-1]
-    acts, penalty, threshold = _activate(weights, pre, config)
-    reconstruction = weights.decoder_bias.expand_as(target)
+    target = x[:, :-1] if target is None else target
+    acts, penalty, threshold = _activate(weights, pre, config, sparsity)
+    reconstruction = _without_features(weights, x, target)
     loss, first = x.new_zeros(()), 0
     for last in config.prefixes:
         reconstruction = reconstruction + acts[:, first:last] @ weights.decoder[first:last]
         loss = loss + (reconstruction - target).square().sum() / (len(x) * len(config.prefixes))
         first = last
-    loss = loss + sparsity * penalty / len(x)
+    counts, share = _counts(weights, pre, acts, config)
+    return Outcome(loss + penalty / len(x), (reconstruction - target).detach(), counts, share, threshold)
+
+
+def dense_joint_loss(
+    layers: Sequence[Weights],
+    xs: Sequence[Float[Tensor, "token d_in_and_one"]],
+    config: TrainConfig,
+    sparsity: float,
+    targets: Sequence[Float[Tensor, "token d_out"]],
+) -> list[Outcome]:
+    """The losses of layers whose features write to their own and all later targets; what is lowered is their sum."""
+    errors = [
+        _without_features(weights, x, target) - target for weights, x, target in zip(layers, xs, targets, strict=True)
+    ]
+    found = []
+    for layer, (weights, x) in enumerate(zip(layers, xs, strict=True)):
+        pre = x @ weights.encoder.t()
+        acts, penalty, threshold = _activate(weights, pre, config, sparsity)
+        for place, written in enumerate((acts @ weights.decoder).chunk(len(layers) - layer, dim=1)):
+            errors[layer + place] = errors[layer + place] + written
+        found.append((penalty, threshold, *_counts(weights, pre, acts, config)))
+    return [
+        Outcome((error.square().sum() + penalty) / len(error), error.detach(), counts, share, threshold)
+        for error, (penalty, threshold, counts, share) in zip(errors, found, strict=True)
+    ]
+
+
+def _without_features(weights: Weights, x: Tensor, target: Tensor) -> Tensor:
+    written = weights.decoder_bias.expand_as(target)
+    return written if weights.skip is None else written + x[:, :-1] @ weights.skip
+
+
+def _counts(weights: Weights, pre: Tensor, acts: Tensor, config: TrainConfig) -> tuple[Tensor, float]:
+    """On how many tokens each feature fired, and the share of pairs that have a gradient."""
     with torch.no_grad():
         active = acts > 0
         graded = active if weights.log_threshold is None else pre > weights.log_threshold.exp() - config.bandwidth / 2
-        counts, share = active.sum(0).to(x.dtype), float(graded.sum()) / graded.numel()
-    return Outcome(loss, (reconstruction - target).detach(), counts, share, threshold)
+        return active.sum(0).to(pre.dtype), float(graded.sum()) / graded.numel()
 
 
-def _activate(weights: Weights, pre: Tensor, config: TrainConfig) -> tuple[Tensor, Tensor, float]:
-    """Activations, the penalty summed over the batch, and the batch's threshold where there is one."""
+def _activate(weights: Weights, pre: Tensor, config: TrainConfig, sparsity: float) -> tuple[Tensor, Tensor, float]:
+    """Activations, the weighted penalty summed over the batch, and the batch's threshold where there is one."""
     nothing = pre.new_zeros(())
     match config.kind:
         case "relu":
-            acts = torch.relu(pre)
-            return acts, acts.sum(0) @ torch.linalg.vector_norm(weights.decoder, dim=1), 0.0
+            acts, theta = torch.relu(pre), nothing
+            own = acts.sum(0) @ torch.linalg.vector_norm(weights.decoder, dim=1)
+            return acts, _penalty(weights, pre, acts, theta, own, config, sparsity), 0.0
         case "jumprelu":
             assert weights.log_threshold is not None
             step = soft_step(pre, weights.log_threshold, config.bandwidth, to_pre=config.ste_to_encoder)
-            return soft_jumprelu(pre, step, weights.log_threshold), step.sum(), 0.0
+            acts, theta = soft_jumprelu(pre, step, weights.log_threshold), weights.log_threshold.exp()
+            return acts, _penalty(weights, pre, acts, theta, step.sum(), config, sparsity), 0.0
         case "topk":
             values, indices = largest(pre, config.k)
             return torch.zeros_like(pre).scatter(-1, indices, torch.relu(values)), nothing, 0.0
         case "batchtopk" | "matryoshka":
             threshold = batch_threshold(pre.detach(), config.k)
             return torch.where(pre >= threshold, torch.relu(pre), 0), nothing, float(threshold)
+
+
+def _penalty(
+    weights: Weights, pre: Tensor, acts: Tensor, theta: Tensor, own: Tensor, config: TrainConfig, sparsity: float
+) -> Tensor:
+    """The weighted penalty: the kind's own or tanh's, and that on what is far from firing."""
+    norms = torch.linalg.vector_norm(weights.decoder, dim=1)
+    found = own if config.tanh_slope is None else torch.tanh(config.tanh_slope * norms * acts).sum()
+    if not config.pre_activation:
+        return sparsity * found
+    return sparsity * found + config.pre_activation * (torch.relu(theta - pre) * norms).sum()

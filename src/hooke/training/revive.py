@@ -40,21 +40,22 @@ def new_firing(n_features: int, device: torch.device) -> Firing:
 
 def add_revival(
     weights: Weights,
-    x: Float[Tensor, "token d_and_one"],
-    error: Float[Tensor, "token d"],
+    x: Float[Tensor, "token d_in_and_one"],
+    error: Float[Tensor, "token d_out"],
     dead: Bool[Tensor, " feature"],
     config: TrainConfig,
 ) -> None:
     """Add the gradient of the auxiliary loss (Gao 2024, A.2) to the `.grad` of the weights.
 
-    aux_weight · mean over tokens of |error + Σ of the k_aux largest dead features|²; the error is a constant.
+    aux_weight · mean over tokens of |error + Σ of the k_aux largest dead features|²; the error is a constant. Of features
+    that write to several layers only what they write to their own is fitted.
     """
     chosen = dead.nonzero().squeeze(1)
     n_tokens = max(1, int(len(x) * _TOKEN_SHARE))
     x, error = x[:n_tokens], error[:n_tokens]
     with torch.enable_grad():
         encoder = weights.encoder.detach()[chosen].requires_grad_()
-        decoder = weights.decoder.detach()[chosen].requires_grad_()
+        decoder = weights.decoder.detach()[chosen, : error.shape[1]].requires_grad_()
         pre = x @ encoder.t()
         acts = torch.relu(pre)
         if len(chosen) > config.k_aux:
@@ -64,4 +65,4 @@ def add_revival(
         grads = torch.autograd.grad(loss, (encoder, decoder))
     for weight, grad in zip((weights.encoder, weights.decoder), grads, strict=True):
         assert weight.grad is not None
-        weight.grad.index_add_(0, chosen, grad)
+        weight.grad[:, : grad.shape[1]].index_add_(0, chosen, grad)

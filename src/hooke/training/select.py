@@ -40,7 +40,12 @@ def new_buffer(config: TrainConfig) -> Float[Tensor, "token feature"]:
 
 
 def select(
-    weights: Weights, x: Float[Tensor, "token d_and_one"], config: TrainConfig, *, buffer: Tensor, last_threshold: float
+    weights: Weights,
+    x: Float[Tensor, "token d_in_and_one"],
+    config: TrainConfig,
+    *,
+    buffer: Tensor,
+    last_threshold: float,
 ) -> Active:
     """The active pairs of a batch; `last_threshold` is the previous batch's, 0 when there is none."""
     match config.kind:

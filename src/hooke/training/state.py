@@ -1,5 +1,6 @@
 """Everything that a step changes, and the step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -8,11 +9,11 @@ from torch import Tensor
 
 from hooke.dictionaries.sparse import prefers_dense
 from hooke.training.config import TrainConfig
-from hooke.training.gradients import sparse_gradients
-from hooke.training.losses import Outcome, dense_loss
+from hooke.training.gradients import sparse_gradients, sparse_joint_gradients
+from hooke.training.losses import Outcome, dense_joint_loss, dense_loss
 from hooke.training.revive import Firing, add_revival, new_firing
 from hooke.training.schedule import learning_rate, sparsity_weight
-from hooke.training.select import new_buffer, select
+from hooke.training.select import Active, new_buffer, select
 from hooke.training.weights import Calibration, Weights, first_weights, prepare
 
 # Decoder rows are normalised this many at a time, so that they are still in cache for the division.
@@ -36,6 +37,8 @@ class State:
     """Adam, with its two moments."""
     firing: Firing
     """When each feature fired."""
+    target: Calibration | None = None
+    """The units of what is reconstructed, where that is not the input."""
     step: int = 0
     """Steps made."""
     tokens: int = 0
@@ -53,14 +56,25 @@ class State:
         self.buffer = new_buffer(self.config)
 
 
-def start(config: TrainConfig, calibration: Calibration, *, device: torch.device) -> State:
-    """A run before its first step."""
-    generator = torch.Generator().manual_seed(config.seed)
-    first = first_weights(config, len(calibration.centre), generator=generator)
+def start(
+    config: TrainConfig,
+    calibration: Calibration,
+    *,
+    device: torch.device,
+    target: Calibration | None = None,
+    n_targets: int = 1,
+    number: int = 0,
+) -> State:
+    """A run before its first step; runs side by side have numbers, so that their first weights differ."""
+    generator = torch.Generator().manual_seed(config.seed + number)
+    d_out = None if target is None else len(target.centre)
+    first = first_weights(config, len(calibration.centre), generator=generator, d_out=d_out, n_targets=n_targets)
     weights = Weights(**{name: tensor.to(device) for name, tensor in first.named()})
     calibration = replace(calibration, centre=calibration.centre.to(device))
+    target = None if target is None else replace(target, centre=target.centre.to(device))
     share = config.k / config.n_features if config.is_competitive else 1.0
-    return State(config, calibration, weights, _adam(weights), new_firing(config.n_features, device), share=share)
+    firing = new_firing(config.n_features, device)
+    return State(config, calibration, weights, _adam(weights), firing, target=target, share=share)
 
 
 def _adam(weights: Weights) -> torch.optim.Adam:
@@ -73,17 +87,50 @@ def _adam(weights: Weights) -> torch.optim.Adam:
     return optimiser
 
 
-def advance(state: State, batch: Float[Tensor, "token d"]) -> Outcome:
-    """Make one step on a batch in the input's own units."""
+def advance(
+    state: State, batch: Float[Tensor, "token d_in"], target: Float[Tensor, "token d_out"] | None = None
+) -> Outcome:
+    """Make one step on a batch in its site's own units; without `target` it is the batch that is reconstructed."""
+    x = prepare(batch.to(state.weights.encoder.device), state.calibration)
+    outcome = _gradients(state, x, _prepared_target(state, target), _sparsity(state))
+    _step(state, x, outcome)
+    return outcome
+
+
+def advance_jointly(
+    states: Sequence[State],
+    batches: Sequence[Float[Tensor, "token d_in"]],
+    targets: Sequence[Float[Tensor, "token d_out"]],
+) -> list[Outcome]:
+    """Make one step of layers whose features write to their own and all later targets, on the same tokens."""
+    device = states[0].weights.encoder.device
+    xs = [prepare(batch.to(device), state.calibration) for state, batch in zip(states, batches, strict=True)]
+    ys = [_prepared_target(state, target) for state, target in zip(states, targets, strict=True)]
+    outcomes = _joint_gradients(states, xs, [y for y in ys if y is not None])
+    for state, x, outcome in zip(states, xs, outcomes, strict=True):
+        _step(state, x, outcome)
+    return outcomes
+
+
+def _prepared_target(state: State, target: Tensor | None) -> Tensor | None:
+    if target is None:
+        return None
+    assert state.target is not None
+    return prepare(target.to(state.weights.encoder.device), state.target)[:, :-1]
+
+
+def _sparsity(state: State) -> float:
+    return sparsity_weight(state.config, state.tokens / state.config.n_tokens)
+
+
+def _step(state: State, x: Tensor, outcome: Outcome) -> None:
+    """From gradients to the next weights."""
     config, weights = state.config, state.weights
-    progress = state.tokens / config.n_tokens
-    x = prepare(batch.to(weights.encoder.device), state.calibration)
-    outcome = _gradients(state, x, sparsity_weight(config, progress))
     if config.k_aux:
         dead = state.firing.dead(config.dead_after)
         if bool(dead.any()):
             add_revival(weights, x, outcome.error, dead, config)
-    state.optimiser.param_groups[0]["lr"] = learning_rate(config, progress)
+    state.optimiser.param_groups[0]["lr"] = learning_rate(config, state.tokens / config.n_tokens)
     with torch.no_grad():
         if config.has_unit_rows:
             _project(weights.decoder)
@@ -91,19 +138,34 @@ def advance(state: State, batch: Float[Tensor, "token d"]) -> Outcome:
         if config.has_unit_rows:
             _normalise(weights.decoder)
     _account(state, outcome, len(x))
-    return outcome
 
 
-def _gradients(state: State, x: Tensor, sparsity: float) -> Outcome:
+def _gradients(state: State, x: Tensor, target: Tensor | None, sparsity: float) -> Outcome:
     config, weights = state.config, state.weights
     if prefers_dense(state.share, x.device):
         state.optimiser.zero_grad(set_to_none=False)
-        outcome = dense_loss(weights, x, config, sparsity)
+        outcome = dense_loss(weights, x, config, sparsity, target)
         outcome.loss.backward()
         return replace(outcome, loss=outcome.loss.detach())
+    return sparse_gradients(weights, x, _selected(state, x), config, sparsity, target)
+
+
+def _joint_gradients(states: Sequence[State], xs: Sequence[Tensor], targets: Sequence[Tensor]) -> list[Outcome]:
+    config, layers = states[0].config, [state.weights for state in states]
+    sparsity = _sparsity(states[0])
+    if prefers_dense(max(state.share for state in states), xs[0].device):
+        for state in states:
+            state.optimiser.zero_grad(set_to_none=False)
+        outcomes = dense_joint_loss(layers, xs, config, sparsity, targets)
+        torch.stack([outcome.loss for outcome in outcomes]).sum().backward()
+        return [replace(outcome, loss=outcome.loss.detach()) for outcome in outcomes]
+    actives = [_selected(state, x) for state, x in zip(states, xs, strict=True)]
+    return sparse_joint_gradients(layers, xs, actives, config, sparsity, targets)
+
+
+def _selected(state: State, x: Tensor) -> Active:
     with torch.no_grad():
-        active = select(weights, x, config, buffer=state.buffer, last_threshold=state.last_threshold)
-    return sparse_gradients(weights, x, active, config, sparsity)
+        return select(state.weights, x, state.config, buffer=state.buffer, last_threshold=state.last_threshold)
 
 
 def _project(decoder: Tensor) -> None:

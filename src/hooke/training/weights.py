@@ -31,14 +31,16 @@ class Calibration:
 class Weights:
     """What is trained. A feature is a row in both matrices, which is how sparse products read them."""
 
-    encoder: Float[Tensor, "feature d_and_one"]
+    encoder: Float[Tensor, "feature d_in_and_one"]
     """What each feature responds to, and last its bias: inputs end with a 1, so no pass is spent on adding biases."""
-    decoder: Float[Tensor, "feature d"]
-    """What each feature stands for."""
-    decoder_bias: Float[Tensor, " d"]
+    decoder: Float[Tensor, "feature d_outs"]
+    """What each feature stands for; its vectors for several targets stand side by side, the own layer's first."""
+    decoder_bias: Float[Tensor, " d_out"]
     """Added to each reconstruction."""
     log_threshold: Float[Tensor, " feature"] | None = None
     """jumprelu: logarithm of each feature's threshold."""
+    skip: Float[Tensor, "d_in d_out"] | None = None
+    """What the input reaches the output by, besides the features."""
 
     def named(self) -> Iterator[tuple[str, Tensor]]:
         """The tensors that are there, by name."""
@@ -84,17 +86,28 @@ def geometric_median(points: Float[Tensor, "token d"]) -> Float[Tensor, " d"]:
     return middle
 
 
-def first_weights(config: TrainConfig, d: int, *, generator: torch.Generator) -> Weights:
-    """Random unit decoder rows, the encoder equal to them, biases at 0."""
-    decoder = torch.randn(config.n_features, d, generator=generator)
-    decoder /= torch.linalg.vector_norm(decoder, dim=1, keepdim=True)
+def first_weights(
+    config: TrainConfig, d: int, *, generator: torch.Generator, d_out: int | None = None, n_targets: int = 1
+) -> Weights:
+    """Random unit decoder rows, biases at 0. Without `d_out` the input is reconstructed and the encoder equals them.
+
+    Otherwise encoder rows are random unit rows of their own, and the decoder's have a part for each target.
+    """
+    decoder = _unit_rows(config.n_features, (d_out or d) * n_targets, generator)
+    encoder = decoder if d_out is None else _unit_rows(config.n_features, d, generator)
     start = torch.tensor(config.first_threshold).log()
     return Weights(
-        encoder=functional.pad(decoder, (0, 1)),
+        encoder=functional.pad(encoder, (0, 1)),
         decoder=decoder,
-        decoder_bias=torch.zeros(d),
+        decoder_bias=torch.zeros(d_out or d),
         log_threshold=torch.full((config.n_features,), float(start)) if config.kind == "jumprelu" else None,
+        skip=torch.zeros(d, d_out) if config.skip and d_out is not None else None,
     )
+
+
+def _unit_rows(n_rows: int, d: int, generator: torch.Generator) -> Float[Tensor, "row d"]:
+    rows = torch.randn(n_rows, d, generator=generator)
+    return rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
 
 
 def fold(
@@ -106,45 +119,77 @@ def fold(
     name: str,
     model: str,
     site: str,
+    target: Calibration | None = None,
+    writes: str | None = None,
 ) -> Dictionary:
-    """The dictionary in the input's own units, with unit decoder rows.
+    """The dictionary in its sites' own units, with unit decoder rows.
 
-    Training has x̂' = Dᵀ a(E x' + b) + c with x' = (x - centre) · scale. Every activation function here commutes with
-    positive factors, so activations are divided by the scale, and relu's multiplied by their decoder row's norm. (The
-    other kinds hold norms at 1; topk would choose other features.)
+    Training has ŷ' = Dᵀ a(E x' + b) + c (+ S x') with x' = (x - centre) · scale, and the same for y with a centre and a
+    scale of its own; without `target` y is x. Every activation function here commutes with positive factors, so
+    activations are divided by the output's scale, and multiplied by their decoder row's norm where that is not held at
+    1. (topk holds it there; it would choose other features.)
     """
-    tensors = {key: tensor.detach().cpu() for key, tensor in weights.named()}
-    norms = torch.ones(config.n_features)
+    output = target or calibration
+    plain = unscaled(weights, calibration, config, (output,), threshold=threshold)
+    tensors, norms = plain.tensors, plain.tensors["W_dec"][:, 0].norm(dim=1).clamp(min=1e-12)
     if not config.has_unit_rows:
-        norms = torch.linalg.vector_norm(tensors["decoder"], dim=1).clamp(min=1e-12)
-    scale, centre = calibration.scale, calibration.centre.cpu()
-    thresholds = None
-    if ACTIVATION[config.kind] == "jumprelu":
-        in_training = (
-            tensors["log_threshold"].exp() if "log_threshold" in tensors else torch.full_like(norms, threshold)
-        )
-        thresholds = in_training * norms / scale
-    d = len(centre)
+        tensors |= {key: tensors[key] * norms for key in ("W_enc", "b_enc", "threshold") if key in tensors}
+        tensors["W_dec"] /= norms[:, None, None]
     described = DictionaryConfig(
         name=name,
         model=model,
         kind=config.kind,
         reads=(site,),
-        writes=(site,),
+        writes=(writes or site,),
         n_features=config.n_features,
-        d_in=d,
-        d_out=d,
+        d_in=len(calibration.centre),
+        d_out=len(output.centre),
         k=config.k if config.is_competitive else None,
         groups=config.groups,
-        folded=(f"input_scale={scale:.6g}", f"input_centre={config.centre}")
-        + (() if config.has_unit_rows else ("decoder_norm",)),
+        skip="W_skip" in tensors,
+        folded=plain.folded + (() if config.has_unit_rows else ("decoder_norm",)),
     )
-    encoder, bias = (tensors["encoder"] * norms.unsqueeze(1)).split((d, 1), dim=1)
-    return Dictionary(
-        described,
-        W_enc=encoder.t().contiguous(),
-        b_enc=bias.squeeze(1) / scale - encoder @ centre,
-        W_dec=tensors["decoder"] / norms.unsqueeze(1),
-        b_dec=tensors["decoder_bias"] / scale + centre,
-        threshold=thresholds,
-    )
+    return Dictionary(described, **(tensors | {"W_dec": tensors["W_dec"][:, 0]}))
+
+
+@dataclass(frozen=True, slots=True)
+class Unscaled:
+    """Weights in the units of their sites."""
+
+    tensors: dict[str, Tensor]
+    """W_enc [d_in, feature], b_enc, W_dec [feature, target, d_out], b_dec, and threshold and W_skip where there are."""
+    folded: tuple[str, ...]
+    """What was folded into them."""
+
+
+def unscaled(
+    weights: Weights,
+    calibration: Calibration,
+    config: TrainConfig,
+    outputs: tuple[Calibration, ...],
+    *,
+    threshold: float,
+) -> Unscaled:
+    """Weights that read and write as the sites have it; activations are in units of the first output."""
+    trained = {key: tensor.detach().cpu() for key, tensor in weights.named()}
+    centre, own = calibration.centre.cpu(), outputs[0].scale
+    d, d_out = len(centre), len(outputs[0].centre)
+    encoder, bias = trained["encoder"].split((d, 1), dim=1)
+    encoder = encoder * (calibration.scale / own)
+    scales = torch.tensor([own / output.scale for output in outputs])
+    tensors = {
+        "W_enc": encoder.t().contiguous(),
+        "b_enc": bias.squeeze(1) / own - encoder @ centre,
+        "W_dec": trained["decoder"].unflatten(1, (len(outputs), d_out)) * scales[:, None],
+        "b_dec": trained["decoder_bias"] / own + outputs[0].centre.cpu(),
+    }
+    if "skip" in trained:
+        tensors["W_skip"] = trained["skip"] * (calibration.scale / own)
+        tensors["b_dec"] = tensors["b_dec"] - centre @ tensors["W_skip"]
+    if ACTIVATION[config.kind] == "jumprelu":
+        in_training = torch.full((config.n_features,), threshold)
+        tensors["threshold"] = (trained["log_threshold"].exp() if "log_threshold" in trained else in_training) / own
+    folded = (f"input_scale={calibration.scale:.6g}", f"input_centre={config.centre}")
+    if outputs[0] is not calibration:
+        folded += (f"output_scale={own:.6g}", f"output_centre={config.centre}")
+    return Unscaled(tensors, folded)

@@ -36,6 +36,17 @@ def test_float32_comes_back_bit_for_bit(kind: str, tmp_path: Path):
         assert torch.equal(weights(loaded)[name], tensor), name
 
 
+@pytest.mark.parametrize(("storage", "tolerance"), [("float32", 0.0), ("float16", 2**-11), ("int8", 1 / 254)])
+def test_a_skip_is_kept(storage: native.Storage, tolerance: float, tmp_path: Path):
+    made = dictionary("jumprelu", skip=True)
+    save_dictionary(made, tmp_path / "made", storage=storage)
+    loaded = load_native(tmp_path / "made")
+    assert made.skip is not None
+    assert loaded.skip is not None
+    largest = made.skip.abs().amax(0, keepdim=True)
+    assert bool(((made.skip - loaded.skip).abs() <= largest * tolerance * 1.001).all())
+
+
 # float16 keeps 11 bits, int8 half a step of 1/127 of the feature's largest weight.
 @pytest.mark.parametrize(("storage", "share"), [("float16", 2**-11), ("int8", 1 / 254)])
 def test_smaller_storage_loses_no_more_than_it_must(storage: native.Storage, share: float, tmp_path: Path):

@@ -21,8 +21,9 @@ FORMAT = "hooke-dictionary"
 VERSION = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 
-# The axis of each large weight along which one feature's numbers lie. Biases and thresholds are small and stay float32.
-_FEATURE_AXIS = {"W_enc": 0, "W_dec": 1}
+# The axis of each large weight along which the numbers lie that share a scale: those of one feature, and of the skip
+# those that one output sums up. Biases and thresholds are small and stay float32.
+_SCALED_AXIS = {"W_enc": 0, "W_dec": 1, "W_skip": 0}
 _BYTES: dict[Storage, int] = {"float32": 4, "float16": 2, "int8": 1}
 
 
@@ -71,7 +72,7 @@ def load_native(folder: Path) -> Dictionary:
     shapes = weight_shapes(config)
     stored = dict(shapes)
     if storage == "int8":
-        stored |= {f"{name}_scale": (config.n_features,) for name in _FEATURE_AXIS if name in shapes}
+        stored |= {f"{name}_scale": (shapes[name][1 - axis],) for name, axis in _SCALED_AXIS.items() if name in shapes}
     tensors = read_weights(folder / WEIGHTS, stored)
     weights = {name: _unpack(name, tensors, folder) for name in shapes}
     return Neurons(config, **weights) if config.kind == "neurons" else Dictionary(config, **weights)
@@ -102,7 +103,7 @@ def read_config(folder: Path) -> tuple[DictionaryConfig, Storage]:
 
 
 def _pack(name: str, weight: Tensor, storage: Storage) -> dict[str, Tensor]:
-    if name not in _FEATURE_AXIS or storage == "float32":
+    if name not in _SCALED_AXIS or storage == "float32":
         return {name: weight.contiguous()}
     if storage == "float16":
         half = weight.half().contiguous()
@@ -113,7 +114,7 @@ def _pack(name: str, weight: Tensor, storage: Storage) -> dict[str, Tensor]:
                 "Store it as int8 or float32.",
             )
         return {name: half}
-    axis = _FEATURE_AXIS[name]
+    axis = _SCALED_AXIS[name]
     scale = weight.abs().amax(axis) / 127
     steps = weight / scale.clamp(min=torch.finfo(torch.float32).tiny).unsqueeze(axis)
     return {name: steps.round().to(torch.int8).contiguous(), f"{name}_scale": scale}
@@ -126,7 +127,7 @@ def _unpack(name: str, tensors: dict[str, Tensor], folder: Path) -> Tensor:
     ):
         raise _bad(folder / WEIGHTS, f"'{name}' is stored as {tensor.dtype}.", "Make the dictionary again.")
     weight = tensor.to(torch.float32)
-    return weight if scale is None else weight * scale.to(torch.float32).unsqueeze(_FEATURE_AXIS[name])
+    return weight if scale is None else weight * scale.to(torch.float32).unsqueeze(_SCALED_AXIS[name])
 
 
 def _n_bytes(dictionary: Dictionary, storage: Storage) -> int:

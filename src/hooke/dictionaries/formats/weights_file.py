@@ -1,6 +1,6 @@
 """Weights from a safetensors file that nobody vouches for."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -19,6 +19,17 @@ def read_weights(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[st
     Raises:
         BadArtefact: the file is not what it should be.
     """
+    return map_weights(path, expected)
+
+
+def map_weights(
+    path: Path, expected: Mapping[str, tuple[int, ...]], *, unchecked: Collection[str] = ()
+) -> dict[str, Tensor]:
+    """The tensors of a file as `read_weights` gives them, memory-mapped; those unchecked are not looked at.
+
+    Raises:
+        BadArtefact: the file is not what it should be.
+    """
     found = {name: shape for name, (_, shape) in read_header(path).items()}
     wrong = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
     if wrong:
@@ -31,7 +42,7 @@ def read_weights(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[st
     except (SafetensorError, OSError) as error:
         raise _bad(path, f"{error}.") from error
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if name not in unchecked and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise _bad(path, f"'{name}' holds values that are not finite.")
     return tensors
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from hooke.dictionaries.formats.native import read_config
+from hooke.dictionaries.formats.native_sets import is_crosslayer, is_set
 from hooke.dictionaries.load import STARTERS, find_dictionary
 from hooke.errors import BadArtefact, BadRequest, UnknownName, did_you_mean
 from hooke.models.zoo import ZOO
@@ -236,7 +237,10 @@ def _dictionaries(here: Residents) -> tuple[list[DictionaryEntry], dict[str, str
     starters = [folder.name for folder in sorted(STARTERS.iterdir())] if STARTERS.is_dir() else []
     for name in [*starters, *here.lab.names("dictionaries")]:
         try:
-            config, _ = read_config(find_dictionary(name, lab=here.lab))
+            folder = find_dictionary(name, lab=here.lab)
+            if is_set(folder) or is_crosslayer(folder):
+                continue  # they stand in for a model's MLPs; the pages show single dictionaries
+            config, _ = read_config(folder)
         except (BadArtefact, UnknownName) as error:
             damaged[name] = str(error)
             continue
