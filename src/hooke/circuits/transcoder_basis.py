@@ -9,8 +9,7 @@ from torch import Tensor
 from hooke.circuits.basis import Basis, Features, Written, by_place
 from hooke.circuits.frozen import FrozenModel, FrozenNorm, NotFinite
 from hooke.circuits.sweep import Rows
-from hooke.dictionaries.replacement import Replacement
-from hooke.errors import BadRequest, ShapeMismatch
+from hooke.dictionaries.replacement import Replacement, check_replacement, sources
 
 
 def transcoder_basis(frozen: FrozenModel, transcoders: Replacement) -> Basis:
@@ -19,11 +18,10 @@ def transcoder_basis(frozen: FrozenModel, transcoders: Replacement) -> Basis:
     Layers without a transcoder are errors as a whole.
 
     Raises:
-        ShapeMismatch: the set is of another model, or a width differs.
-        BadRequest: a transcoder reads a site that the engine has no stream for.
+        ShapeMismatch, UnknownSite: the set is of another model.
         NotFinite: an activation is NaN or infinite.
     """
-    _require_fit(frozen, transcoders)
+    check_replacement(transcoders, frozen.model)
     features = _active(frozen, transcoders)
     written = tuple(_written(frozen, transcoders, features, target) for target in range(frozen.n_layers))
     skips = {layer: _skip(frozen, transcoders, layer) for layer in transcoders.layers}
@@ -51,25 +49,6 @@ def transcoder_basis(frozen: FrozenModel, transcoders: Replacement) -> Basis:
         skips={layer: skip for layer, skip in skips.items() if skip is not None},
         n_active=len(features),
     )
-
-
-def _require_fit(frozen: FrozenModel, transcoders: Replacement) -> None:
-    model = frozen.model
-    for layer in transcoders.layers:
-        if layer >= frozen.n_layers or transcoders.reads(layer).kind not in ("resid_mid", "resid_pre", "mlp_in"):
-            raise BadRequest(
-                f"'{transcoders.name}' reads '{transcoders.reads(layer)}' at layer {layer}.",
-                f"{model.name} has layers 0 to {frozen.n_layers - 1}; what an MLP reads is resid_mid or mlp_in.",
-                f"It was made for '{transcoders.model}': load that model, or another set.",
-            )
-        width = transcoders.encoder_rows(layer, torch.zeros(1, dtype=torch.int64)).shape[-1]
-        written = transcoders.bias(layer).shape[-1]
-        if width != model.d_model or written != model.d_model:
-            raise ShapeMismatch(
-                f"'{transcoders.name}' does not fit {model.name}.",
-                f"It reads {width} and writes {written} numbers at layer {layer}; the model has {model.d_model}.",
-                f"It was made for '{transcoders.model}': load that model, or another set.",
-            )
 
 
 def _read(frozen: FrozenModel, transcoders: Replacement, layer: int) -> Tensor:
@@ -100,7 +79,7 @@ def _active(frozen: FrozenModel, transcoders: Replacement) -> Features:
 
 
 def _written(frozen: FrozenModel, transcoders: Replacement, features: Features, target: int) -> tuple[Written, ...]:
-    writers = [layer for layer in transcoders.layers if target in transcoders.targets(layer)]
+    writers = sources(transcoders, target)
     reaches = torch.isin(features.layer, torch.tensor(writers, dtype=torch.int64, device=features.layer.device))
     vectors = frozen.mlp_out.new_zeros(len(features), frozen.mlp_out.shape[-1])
     for layer in writers:
