@@ -1,7 +1,7 @@
 """Graphs of tiny random models: the account closes on every architecture, and equals what autograd says."""
 
-import torch
 import pytest
+import torch
 
 from hooke.circuits.frozen import freeze
 from hooke.circuits.graph import TraceSettings

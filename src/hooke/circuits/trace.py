@@ -1,4 +1,4 @@
-"""From a prompt to its attribution graph: freeze, choose what to explain, expand the strongest nodes, close the account."""
+"""From a prompt to its graph: freeze, choose what to explain, expand the strongest nodes, close the account."""
 
 import resource
 import time

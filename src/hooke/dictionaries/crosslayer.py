@@ -201,5 +201,9 @@ class CrossLayerTranscoder:
         """The affine skip of a layer, where there is one."""
         return self.tensors(layer).get("W_skip")
 
+    def release(self, layer: int) -> None:
+        """Let go of a layer's weights."""
+        self._open.pop(layer, None)
+
     def _own(self, tensor: Tensor) -> Tensor:
         return tensor.to(device=self._device, dtype=self._dtype)

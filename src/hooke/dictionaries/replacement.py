@@ -77,6 +77,10 @@ class Replacement(Protocol):
         """What is read at a layer reaches its mlp_out as x · skip, where there is one."""
         ...
 
+    def release(self, layer: int) -> None:
+        """Let go of a layer's weights; they are read again when they are asked for."""
+        ...
+
 
 def contribution(replacement: Replacement, layer: int, acts: SparseActs, target: int) -> Float[Tensor, "*pos d_out"]:
     """What the active features of a layer write to a target."""
@@ -132,14 +136,19 @@ def check_replacement(replacement: Replacement, model: HasWidths) -> None:
         ShapeMismatch: a width differs.
         UnknownSite, UnsupportedModel: the model has no such layer or site.
     """
-    first = torch.zeros(1, dtype=torch.int64)
     for layer in replacement.layers:
-        reads, writes = replacement.reads(layer), Site("mlp_out", layer)
-        widths = (replacement.encoder_rows(layer, first).shape[1], replacement.bias(layer).shape[0])
-        for site, width, verb in zip((reads, writes), widths, ("reads", "writes"), strict=True):
-            if model.width(site) != width:
-                raise ShapeMismatch(
-                    f"'{replacement.name}' does not fit the model '{model.name}'.",
-                    f"It {verb} {width} numbers at {site}; the model has {model.width(site)} there.",
-                    f"It was made for '{replacement.model}': load that model, or another replacement.",
-                )
+        check_layer(replacement, layer, model)
+
+
+def check_layer(replacement: Replacement, layer: int, model: HasWidths) -> None:
+    """`check_replacement` of one layer."""
+    first = torch.zeros(1, dtype=torch.int64)
+    reads, writes = replacement.reads(layer), Site("mlp_out", layer)
+    widths = (replacement.encoder_rows(layer, first).shape[1], replacement.bias(layer).shape[0])
+    for site, width, verb in zip((reads, writes), widths, ("reads", "writes"), strict=True):
+        if model.width(site) != width:
+            raise ShapeMismatch(
+                f"'{replacement.name}' does not fit the model '{model.name}'.",
+                f"It {verb} {width} numbers at {site}; the model has {model.width(site)} there.",
+                f"It was made for '{replacement.model}': load that model, or another replacement.",
+            )

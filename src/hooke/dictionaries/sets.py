@@ -93,6 +93,10 @@ class TranscoderSet:
         """The affine skip of a layer, where it has one."""
         return self.transcoder(layer).skip
 
+    def release(self, layer: int) -> None:
+        """Let go of a layer's weights."""
+        self._open.pop(layer, None)
+
 
 def set_of(name: str, transcoders: Iterable[Dictionary]) -> TranscoderSet:
     """A set of transcoders that are in memory.

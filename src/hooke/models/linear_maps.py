@@ -8,6 +8,7 @@ vectors through a module, which spares knowing how its weight is stored.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -143,10 +144,14 @@ def norm_map(norm: nn.Module, width: int, device: torch.device) -> NormMap:
 
 
 def _matrix(module: nn.Module, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """([in, out] matrix, [out] bias) of a linear module."""
-    dtype = next(module.parameters()).dtype
-    bias = module(torch.zeros(1, width, device=device, dtype=dtype))[0].float()
-    return module(torch.eye(width, device=device, dtype=dtype)).float() - bias, bias
+    """([in, out] matrix, [out] bias) of a linear module; the module's own memory where it stores just that."""
+    weight: Any = module.weight
+    bias = module(torch.zeros(1, width, device=device, dtype=weight.dtype))[0].float()
+    matrix = module(torch.eye(width, device=device, dtype=weight.dtype)).float() - bias
+    for stored in (weight.detach().T, weight.detach()):
+        if stored.dtype == matrix.dtype and stored.shape == matrix.shape and torch.equal(stored, matrix):
+            return stored, bias
+    return matrix, bias
 
 
 def _block(model: Model, layer: int, records: dict[nn.Module, Record], pre: Tensor, values: Tensor) -> BlockMap:
@@ -221,6 +226,8 @@ def _values(
         columns = [places.get(wanted[:, at].contiguous().cpu().numpy().tobytes()) for at in range(wanted.shape[1])]
         if None not in columns:
             matrix, bias = _matrix(module, model.d_model, model.device)
+            if columns == list(range(matrix.shape[1])):
+                return matrix, bias
             chosen = torch.tensor(columns, device=model.device)
             return matrix[:, chosen], bias[chosen]
     raise UnsupportedModel(
