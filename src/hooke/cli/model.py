@@ -27,8 +27,8 @@ _HELP_IN_CHAT = "/steer FEATURE STRENGTH, /edits FILE, /edits, /clear, /quit"
 def list_models(*, everywhere: Everywhere = Everywhere()) -> Answer:
     """List the models that can be loaded by name, and those in the lab.
 
-    Those in the lab were converted from a file, or made by `hooke specimen build`. Besides these, a folder with config.json and safetensors, an id on the hub (owner/name) and a .gguf file can be
-    loaded.
+    Those in the lab were converted from a file, or made by `hooke specimen build`. Besides these, a folder with
+    config.json and safetensors, an id on the hub (owner/name) and a .gguf file can be loaded.
     """
     from hooke.models.zoo import ZOO, installed_version
 

@@ -29,35 +29,11 @@ from hooke.specimens.weights import (
     write_neuron,
 )
 
-ABOUT = (
-    "After 'A B ... A' comes B: a previous-token head and an induction head, with a neuron per word before and after."
-)
-WORDS = [
-    "red",
-    "fox",
-    "sun",
-    "tree",
-    "lake",
-    "moon",
-    "bird",
-    "stone",
-    "wolf",
-    "rain",
-    "snow",
-    "fire",
-    "iron",
-    "gold",
-    "salt",
-    "leaf",
-    "rose",
-    "corn",
-    "bell",
-    "door",
-    "ship",
-    "road",
-    "hill",
-    "star",
-]
+ABOUT = "After 'A B ... A' comes B: a previous-token head, an induction head, and neurons that name and say the word."
+WORDS = (
+    "red", "fox", "sun", "tree", "lake", "moon", "bird", "stone", "wolf", "rain", "snow", "fire",
+    "iron", "gold", "salt", "leaf", "rose", "corn", "bell", "door", "ship", "road", "hill", "star",
+)  # fmt: skip
 _SEED = 4
 _N_PROMPTS = 12
 
