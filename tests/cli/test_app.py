@@ -17,6 +17,7 @@ from hooke.errors import BadArtefact, UnknownName
 VERB_NAMES = {
     "quickstart", "model list", "model info", "model check", "model chat", "harvest", "train", "dictionary list",
     "dictionary eval", "index", "search", "feature", "read", "lens", "steer", "serve", "doctor",
+    "specimen list", "specimen show", "specimen build",
 }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def test_more_directions_than_the_stream_has_are_refused():
         directions({"a": D_MODEL})
 
 
-def one_word_model(n_vocab: int = 4):
+def one_word_model(n_vocab: int = 14):
     """Weights in which token t > 0 carries direction t - 1, and the rows in use."""
     rows = directions({"ballast": 1, "word": n_vocab - 1, "out": n_vocab - 1, "scratch": 8})
     weights = blank(n_vocab)
@@ -61,7 +61,7 @@ def test_a_neuron_reads_and_writes_what_was_asked():
 
 def test_a_head_looks_and_moves_as_asked():
     weights, rows = one_word_model()
-    asks, sought, moved, out = rows["word"][2:], rows["word"][:1], rows["word"], rows["out"]
+    asks, sought, moved, out = rows["word"][2:3], rows["word"][:1], rows["word"], rows["out"]
     write_head(weights, 0, 2, query=asks, key=sought, value=moved, output=out)
     model = Model(opened(weights), None, name="written")
     run = model.run(torch.tensor([[2, 1, 3]]), capture=["pattern.0", "attn_out.0"])
@@ -72,7 +72,7 @@ def test_a_head_looks_and_moves_as_asked():
 def test_a_head_with_a_bias_looks_from_everywhere():
     weights, rows = one_word_model()
     write_head(weights, 0, 1, query=rows["word"][:0], key=rows["word"][:0], value=rows["word"], output=rows["out"])
-    always_look_for(weights, 0, 1, rows["word"][0], score=20)
+    always_look_for(weights, 0, 1, rows["word"][0], score=20.0)
     assert torch.count_nonzero(weights["transformer.h.0.attn.c_attn.bias"]) == 1
     pattern = Model(opened(weights), None, name="written").run(torch.tensor([[1, 2, 3]]), capture=["pattern.0"])
     assert float(pattern["pattern.0"][0, 1, :, 0].min()) > 0.99
