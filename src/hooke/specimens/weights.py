@@ -121,7 +121,7 @@ def write_neuron(
     writes: Float[Tensor, " d_model"],
     bias: float = 0.0,
 ) -> None:
-    """Make a neuron fire by how far the stream goes along `reads`, less the bias, and add `writes` when it does."""
+    """Make a neuron fire by how far the stream goes along `reads`, plus the bias, and add `writes` times that."""
     weights[f"transformer.h.{layer}.mlp.c_fc.weight"][:, index] = reads
     weights[f"transformer.h.{layer}.mlp.c_fc.bias"][index] = bias
     weights[f"transformer.h.{layer}.mlp.c_proj.weight"][index] = writes
@@ -135,7 +135,7 @@ def fill_idle_heads(
     scratch: Float[Tensor, "scratch d_model"],
     generator: torch.Generator,
 ) -> None:
-    """Give every head (layer, head) that is not used something to look for and to write, all of it scratch."""
+    """Give every head (layer, head) that is not used something to look for, and scratch to write."""
     for layer in range(N_LAYERS):
         for head in range(N_HEADS):
             if (layer, head) not in used:
