@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from peers.measure import matmul_gflops, peak_megabytes, report, seconds, versions
+from peers.measure import forget_peak, matmul_gflops, peak_megabytes, report, seconds, versions
 
 from hooke.circuits.graph import Graph, TraceSettings
 from hooke.circuits.trace import trace
@@ -79,6 +79,7 @@ def main() -> None:
         model = load(asked.model, device="cpu", lab=open_lab(place))
     dictionary = "neurons" if asked.transcoders is None else WithoutFirst(open_circuit_tracer(asked.transcoders))
     tokens = torch.from_numpy(np.load(asked.tokens))
+    forget_peak()
     before = peak_megabytes()
     settings = TraceSettings(max_nodes=asked.nodes)
     began = time.perf_counter()

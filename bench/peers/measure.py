@@ -48,6 +48,11 @@ def peak_megabytes() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
 
 
+def forget_peak() -> None:
+    """Let `peak_megabytes` begin anew at what is resident now."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 def matmul_gflops(size: int = 2048, repetitions: int = 5) -> float:
     """Median speed of a square float32 matrix product, in GFLOP/s: what this process could get just now."""
     left, right = torch.randn(size, size), torch.randn(size, size)

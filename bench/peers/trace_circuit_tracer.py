@@ -20,7 +20,7 @@ from circuit_tracer import attribute
 from circuit_tracer.replacement_model.replacement_model_transformerlens import TransformerLensReplacementModel
 from circuit_tracer.transcoder.activation_functions import JumpReLU
 from circuit_tracer.transcoder.single_layer_transcoder import SingleLayerTranscoder, TranscoderSet
-from measure import matmul_gflops, peak_megabytes, report, seconds, versions
+from measure import forget_peak, matmul_gflops, peak_megabytes, report, seconds, versions
 from safetensors.torch import load_file
 from transformer_lens import HookedTransformerConfig
 from transformer_lens.pretrained.weight_conversions.llama import convert_llama_weights
@@ -75,7 +75,8 @@ def open_model(folder: Path, transcoders: TranscoderSet) -> TransformerLensRepla
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"), bos_token="<|im_start|>", pad_token="<|im_end|>"
     )
-    model = TransformerLensReplacementModel(config, tokenizer=tokenizer, default_padding_side="right")
+    model = TransformerLensReplacementModel(config)
+    model.tokenizer = tokenizer
     model.load_state_dict(convert_llama_weights(hf, config), strict=False)
     model._configure_replacement_model(transcoders)
     return model
@@ -94,6 +95,7 @@ def main() -> None:
     tokens = torch.from_numpy(np.load(asked.tokens))
     n_layers = json.loads((asked.model / "config.json").read_text())["num_hidden_layers"]
     model = open_model(asked.model, open_transcoders(asked.transcoders, n_layers))
+    forget_peak()
     before = peak_megabytes()
     graph = None
 

@@ -157,3 +157,14 @@ def test_the_zoo_model_opens_checks_and_answers(tmp_path_factory: pytest.TempPat
     assert "Paris" in str(model.generate("What is the capital of France?", chat=True, max_tokens=12))
     report = model.check(["The cat sat on the mat.", "Two."])
     assert report.holds, [contract for contract in report.contracts if not contract.holds]
+
+
+def test_a_model_in_the_lab_opens_by_its_name(folder: Path, tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "lab")
+    kept = lab.path("models", "kept")
+    kept.parent.mkdir(parents=True)
+    folder.rename(kept)
+    model = load("kept", lab=lab)
+    assert (model.name, model.n_layers, model.lab) == ("kept", 3, lab)
+    with pytest.raises(UnknownName, match="Did you mean 'kept'"):
+        load("kep", lab=lab)

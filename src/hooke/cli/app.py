@@ -41,6 +41,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "read": ("read:read", "Show a text as features, token by token."),
     "lens": ("lens:lens", "Show what each layer of a model would say next, token by token."),
     "steer": ("steer:steer", "Turn a feature up and down, and show what the model says."),
+    "specimen list": ("specimen:list_specimens", "List the models whose mechanism is known by construction."),
+    "specimen show": ("specimen:show", "Show what a specimen does, and what was planted in it, prompt by prompt."),
+    "specimen build": ("specimen:build", "Keep a specimen, its twin and its random control in the lab."),
     "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),
     "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),
 }
@@ -48,6 +51,7 @@ VERBS: dict[str, tuple[str, str]] = {
 NOUNS = {
     "model": "Models: what can be loaded, its sites, and talking to it.",
     "dictionary": "Dictionaries: what there is, and how good it is.",
+    "specimen": "Specimens: small models whose mechanism is known, to try instruments on.",
 }
 
 ABOUT = (

@@ -27,8 +27,8 @@ _HELP_IN_CHAT = "/steer FEATURE STRENGTH, /edits FILE, /edits, /clear, /quit"
 def list_models(*, everywhere: Everywhere = Everywhere()) -> Answer:
     """List the models that can be loaded by name, and those in the lab.
 
-    Besides these, a folder with config.json and safetensors, an id on the hub (owner/name) and a .gguf file can be
-    loaded.
+    Those in the lab were converted from a file, or made by `hooke specimen build`. Besides these, a folder with
+    config.json and safetensors, an id on the hub (owner/name) and a .gguf file can be loaded.
     """
     from hooke.models.zoo import ZOO, installed_version
 
@@ -46,7 +46,7 @@ def list_models(*, everywhere: Everywhere = Everywhere()) -> Answer:
     converted = everywhere.lab.names("models")
     shown: list[RenderableType] = [table(("name", "installed", "licence", "about"), rows)]
     if converted:
-        shown += ["", table(("converted in the lab",), [(name,) for name in converted])]
+        shown += ["", table(("in the lab",), [(name,) for name in converted])]
     return Answer(data={"models": models, "converted": converted}, shown=tuple(shown))
 
 

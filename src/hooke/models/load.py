@@ -1,4 +1,4 @@
-"""Open a model by a zoo name, a local Hugging Face folder, a hub id or a GGUF file."""
+"""Open a model by a zoo name, its name in the lab, a local Hugging Face folder, a hub id or a GGUF file."""
 
 import hashlib
 import os
@@ -33,8 +33,8 @@ def load(
     """The model that `ref` names, unchanged, with its tokenizer and chat template.
 
     Args:
-        ref: a zoo name (`smollm2-135m`), a folder with config.json and safetensors, a hub id (`owner/name`) or a
-            .gguf file.
+        ref: a zoo name (`smollm2-135m`), a name in the lab (`specimen-induction`), a folder with config.json and
+            safetensors, a hub id (`owner/name`) or a .gguf file.
         device: "auto" takes a GPU when there is one.
         dtype: "auto" is float32 on a CPU and the model's own dtype elsewhere.
         revision: branch, tag or commit of a hub id.
@@ -59,13 +59,16 @@ def load(
             raise UnknownName(f"No file '{text}'.", "", "Check the path.")
         stem = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).strip(".-") or "model"
         return _open(converted(path, lab, stem), name or stem, where, dtype, lab)
+    kept = lab.names("models")
+    if text in kept:
+        return _open(lab.path("models", text), name or text, where, dtype, lab)
     if path.is_dir():
         return _open(path, name or path.resolve().name, where, dtype, lab)
     if re.fullmatch(r"[\w.-]+/[\w.-]+", text) and not path.exists():
         return _open(_fetched(text, revision), name or text.replace("/", "--"), where, dtype, lab)
     raise UnknownName(
         f"No model '{text}'.",
-        did_you_mean(text, ZOO) or f"Models by name: {', '.join(ZOO)}.",
+        did_you_mean(text, [*ZOO, *kept]) or f"Models by name: {', '.join([*ZOO, *kept][:12])}.",
         "Give a name, a folder with config.json, a hub id like owner/name, or a .gguf file.",
     )
 

@@ -1,0 +1,84 @@
+"""`hooke specimen ...`: small models whose mechanism is known by construction."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.console import RenderableType
+
+from hooke.cli.answer import Answer
+from hooke.cli.options import Everywhere
+from hooke.cli.terminal import note, table, title
+
+if TYPE_CHECKING:
+    import hooke.specimens
+
+SpecimenName = Annotated[str, Parameter(help="A name from `hooke specimen list`.")]
+
+
+def list_specimens(*, everywhere: Everywhere = Everywhere()) -> Answer:
+    """List the models whose mechanism is known by construction."""
+    from hooke.specimens import SPECIMENS
+
+    kept = everywhere.lab.names("models")
+    found = [
+        {"name": name, "about": recipe.about, "kept": f"specimen-{name}" in kept} for name, recipe in SPECIMENS.items()
+    ]
+    rows = [
+        (one["name"], "yes" if one["kept"] else f"hooke specimen build {one['name']}", one["about"]) for one in found
+    ]
+    return Answer(data={"specimens": found}, shown=(table(("name", "in the lab", "about"), rows),))
+
+
+def show(name: SpecimenName, /, *, everywhere: Everywhere = Everywhere()) -> Answer:
+    """Show what a specimen does, and what was planted in it, prompt by prompt.
+
+    Beside each prompt stands how probable its answer is to the specimen, to its twin, which lacks the mechanism, and to
+    a model with random weights.
+    """
+    from hooke.specimens import SPECIMENS, build
+    from hooke.specimens.collection import answer_probabilities, truth
+
+    specimen = build(name, lab=everywhere.lab)
+    models = {"specimen": specimen.model, "twin": specimen.twin, "random": specimen.random}
+    chances = {arm: answer_probabilities(specimen, model) for arm, model in models.items()}
+    cases = [
+        case | {"probability": {arm: chances[arm][at] for arm in models}} for at, case in enumerate(truth(specimen))
+    ]
+    rows = [(case["prompt"], case["answer"], *(f"{case['probability'][arm]:.3f}" for arm in models)) for case in cases]
+    shown: list[RenderableType] = [
+        title(name, SPECIMENS[name].about),
+        table(("prompt", "answer", "specimen>", "twin>", "random>"), rows),
+        "",
+        table(("planted on the first prompt", "meaning", "leads to"), _nodes(specimen.planted[0])),
+        note("All prompts: --json."),
+    ]
+    return Answer(data={"name": name, "about": SPECIMENS[name].about, "cases": cases}, shown=tuple(shown))
+
+
+def _nodes(planted: "hooke.specimens.Planted") -> list[tuple[str, str, str]]:
+    leads = {node: [_name(target) for source, target in planted.edges if source == node] for node in planted.nodes}
+    return [(_name(node), planted.labels[node], ", ".join(leads[node])) for node in planted.nodes]
+
+
+def _name(node: "hooke.specimens.Node") -> str:
+    if len(node) == 3:
+        layer, index, position = node
+        return f"neurons.{layer}/{index} at {position}"
+    kind, number = node
+    return f"token at {number}" if kind == "token" else f"logit {number}"
+
+
+def build(name: SpecimenName, /, *, everywhere: Everywhere = Everywhere()) -> Answer:
+    """Keep a specimen, its twin and its random control in the lab.
+
+    They can be loaded by name from then on, by every verb. What was planted is written beside the specimen, in
+    planted.json.
+    """
+    from hooke.specimens import build as build_specimen
+    from hooke.specimens import keep
+
+    names = keep(build_specimen(name, lab=everywhere.lab), lab=everywhere.lab)
+    folders = [everywhere.lab.path("models", one) for one in names]
+    rows = list(zip(names, folders, strict=True))
+    shown = (table(("model", "folder"), rows), note(f"Try: hooke model check {names[0]}"))
+    return Answer(data={"models": names, "folders": folders}, shown=shown)

@@ -1,0 +1,6 @@
+"""Small models whose mechanism is known by construction, to try instruments on: what is planted must be found."""
+
+from hooke.specimens.collection import SPECIMENS, build, keep
+from hooke.specimens.planted import Node, Planted, Specimen
+
+__all__ = ["SPECIMENS", "Node", "Planted", "Specimen", "build", "keep"]

@@ -1,0 +1,59 @@
+"""What is known of a specimen: on each prompt, the nodes and edges that were planted, and what each neuron means."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hooke.models.model import Model
+
+Node = tuple[int, int, int] | tuple[Literal["token", "logit"], int]
+"""A neuron as (layer, index, position), a token as ("token", position), a logit at the last position as
+("logit", token id)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """The whole truth about one prompt: every path that leads to the answer's logit goes along these edges."""
+
+    nodes: tuple[Node, ...]
+    """In the order of the forward pass."""
+    edges: tuple[tuple[Node, Node], ...]
+    """Pairs (source, target)."""
+    labels: Mapping[Node, str]
+    """What each node means."""
+
+    @property
+    def neurons(self) -> tuple[tuple[int, int, int], ...]:
+        """The nodes that are neurons."""
+        return tuple(node for node in self.nodes if len(node) == 3)
+
+    def data(self) -> dict[str, Any]:
+        """Plain lists, for JSON; edges are pairs of places in the list of nodes."""
+        place = {node: at for at, node in enumerate(self.nodes)}
+        return {
+            "nodes": [{"node": list(node), "label": self.labels[node]} for node in self.nodes],
+            "edges": [[place[source], place[target]] for source, target in self.edges],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """A model with a planted mechanism, and two without it that look alike from outside."""
+
+    name: str
+    model: Model
+    twin: Model
+    """Of the same shape, vocabulary and weight norms, in which no planted node reaches any logit."""
+    random: Model
+    """Of the same shape, vocabulary and weight norms, with every matrix drawn at random."""
+    prompts: tuple[str, ...]
+    answers: tuple[str, ...]
+    """The one word that comes next, for each prompt."""
+    planted: tuple[Planted, ...]
+    """The truth about each prompt."""
+
+
+def chain(*labelled: tuple[Node, str]) -> Planted:
+    """A truth that is one path, from nodes with their labels."""
+    nodes = tuple(node for node, _ in labelled)
+    return Planted(nodes, tuple(zip(nodes, nodes[1:], strict=False)), dict(labelled))

@@ -1,0 +1,38 @@
+"""`hooke specimen ...`."""
+
+from hooke.specimens import SPECIMENS
+from tests.cli.conftest import Hooke
+
+
+def test_list(hooke: Hooke):
+    found = hooke("specimen list --json").data["specimens"]
+    assert [one["name"] for one in found] == list(SPECIMENS)
+    assert "two-hop" in hooke("specimen list").out
+
+
+def test_show(hooke: Hooke):
+    data = hooke("specimen show two-hop --json").data
+    case = next(one for one in data["cases"] if one["prompt"] == "the language of the country of Besk is")
+    assert case["answer"] == "Velmish"
+    assert case["probability"]["specimen"] > 0.9 > 0.1 > case["probability"]["random"]
+    labels = [one["label"] for one in case["nodes"]]
+    assert "the country is Velmar" in labels
+    assert [labels.index("'Besk'"), labels.index("the country is Velmar")] in case["edges"]
+    shown = hooke("specimen show two-hop").out
+    assert "the country is Velmar" in shown
+    assert "neurons.0/" in shown
+
+
+def test_build_makes_models_that_every_verb_can_load(hooke: Hooke):
+    data = hooke("specimen build induction --json").data
+    assert data["models"] == ["specimen-induction", "specimen-induction-twin", "specimen-induction-random"]
+    assert hooke("model check specimen-induction").code == 0
+    kept = {one["name"]: one["kept"] for one in hooke("specimen list --json").data["specimens"]}
+    assert kept["induction"]
+    assert "specimen-induction-twin" in hooke("model list").out
+
+
+def test_an_unknown_specimen_is_refused(hooke: Hooke):
+    done = hooke("specimen show two-hops")
+    assert (done.code, done.out) == (2, "")
+    assert "Did you mean 'two-hop'?" in done.err

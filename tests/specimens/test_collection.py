@@ -1,0 +1,142 @@
+"""Every specimen keeps its promises, and its twin and its random control lack what was planted."""
+
+import json
+import random
+import time
+
+import pytest
+import torch
+
+import hooke
+from hooke.errors import UnknownName
+from hooke.lab import open_lab
+from hooke.specimens import Specimen, build, keep
+from hooke.specimens.collection import answer_probabilities, truth
+from hooke.specimens.weights import D_MLP, N_LAYERS
+from tests.specimens.influence import influence
+from tests.specimens.silence import chance, only, silence, silence_all
+
+
+def test_the_answer_comes_next(specimen: Specimen):
+    assert len(specimen.prompts) == len(specimen.answers) == len(specimen.planted) >= 12
+    assert min(answer_probabilities(specimen, specimen.model)) > 0.9
+    assert max(answer_probabilities(specimen, specimen.random)) < 0.1
+
+
+def test_each_planted_neuron_is_needed(specimen: Specimen):
+    for prompt, answer, planted in zip(specimen.prompts, specimen.answers, specimen.planted, strict=True):
+        assert planted.neurons
+        for neuron in planted.neurons:
+            assert chance(specimen.model, prompt, answer, [silence(*neuron)]) < 0.1, (prompt, neuron)
+
+
+def test_no_other_neuron_is_needed(specimen: Specimen):
+    drawn = random.Random(0)
+    for prompt, answer, planted in zip(specimen.prompts, specimen.answers, specimen.planted, strict=True):
+        taken = {(layer, index) for layer, index, _ in planted.neurons}
+        others = [(layer, index) for layer in range(N_LAYERS) for index in range(D_MLP) if (layer, index) not in taken]
+        for layer, index in drawn.sample(others, 20):
+            assert chance(specimen.model, prompt, answer, [silence(layer, index)]) > 0.9, (prompt, layer, index)
+
+
+def test_the_planted_neurons_are_enough(specimen: Specimen):
+    for prompt, answer, planted in zip(specimen.prompts, specimen.answers, specimen.planted, strict=True):
+        assert chance(specimen.model, prompt, answer, only(specimen.model, prompt, planted)) > 0.9
+
+
+def test_gradients_find_the_planted_neurons_and_no_others(specimen: Specimen):
+    for prompt, planted in zip(specimen.prompts, specimen.planted, strict=True):
+        found = influence(specimen.model, prompt, int(planted.nodes[-1][1]))
+        logit = found[planted.neurons[-1]]
+        assert logit > 5
+        assert {neuron for neuron, value in found.items() if abs(value) > 0.02 * logit} == set(planted.neurons)
+
+
+@pytest.mark.parametrize("other", ["twin", "random"])
+def test_gradients_find_no_planted_neuron_in_the_others(specimen: Specimen, other: str):
+    for prompt, planted in zip(specimen.prompts, specimen.planted, strict=True):
+        found = influence(getattr(specimen, other), prompt, int(planted.nodes[-1][1]))
+        strongest = sorted(found, key=lambda neuron: -abs(found[neuron]))[: len(planted.neurons)]
+        assert not set(strongest) & set(planted.neurons)
+        if other == "twin":
+            assert max(abs(found[neuron]) for neuron in planted.neurons) < 0.02
+
+
+def test_other_neurons_fire_too(specimen: Specimen):
+    # A tracer has something to be misled by.
+    run = specimen.model.run(specimen.prompts[0], capture=["neurons.*"])
+    firing = sum(int((run[f"neurons.{layer}"] > 0).sum()) for layer in range(N_LAYERS))
+    assert firing > 20 * len(specimen.planted[0].neurons)
+
+
+def test_in_the_twin_no_planted_node_reaches_a_logit(specimen: Specimen):
+    for prompt, planted in zip(specimen.prompts, specimen.planted, strict=True):
+        plain = specimen.twin.run(prompt).logits
+        without = specimen.twin.run(prompt, edits=silence_all(planted.neurons)).logits
+        assert plain is not None
+        assert without is not None
+        # Not quite nothing: what is written besides changes by what the norms divide.
+        torch.testing.assert_close(without, plain, atol=0.05, rtol=0)
+
+
+def test_in_the_twin_planted_neurons_write_nothing_that_is_read(specimen: Specimen):
+    weights = specimen.twin.hf.state_dict()
+    for planted in specimen.planted:
+        for layer, index, _ in planted.neurons:
+            written = weights[f"transformer.h.{layer}.mlp.c_proj.weight"][index]
+            assert written.norm() > 0.5
+            assert float((weights["lm_head.weight"] @ written).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("other", ["twin", "random"])
+def test_the_others_have_the_same_shapes_words_and_norms(specimen: Specimen, other: str):
+    expected, found = specimen.model.hf.state_dict(), getattr(specimen, other).hf.state_dict()
+    assert {name: value.shape for name, value in found.items()} == {
+        name: value.shape for name, value in expected.items()
+    }
+    for name, value in expected.items():
+        if value.ndim == 2:
+            assert float(found[name].norm()) == pytest.approx(float(value.norm()), rel=1e-4), name
+    assert getattr(specimen, other).fingerprint != specimen.model.fingerprint
+    assert getattr(specimen, other).tokenizer.get_vocab() == specimen.model.tokenizer.get_vocab()
+
+
+def test_every_contract_between_sites_holds(specimen: Specimen):
+    for model in (specimen.model, specimen.twin, specimen.random):
+        report = model.check()
+        assert report.holds
+        assert report.refusals == []
+
+
+def test_building_is_the_same_each_time_and_draws_from_no_one(specimen: Specimen):
+    state, begun = torch.random.get_rng_state(), time.monotonic()
+    again = build(specimen.name)
+    assert time.monotonic() - begun < 30
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for arm in ("model", "twin", "random"):
+        assert getattr(again, arm).fingerprint == getattr(specimen, arm).fingerprint
+    assert (again.prompts, again.answers, again.planted) == (specimen.prompts, specimen.answers, specimen.planted)
+
+
+def test_kept_specimens_open_by_name(specimen: Specimen):
+    names = keep(specimen)
+    assert names == [f"specimen-{specimen.name}{arm}" for arm in ("", "-twin", "-random")]
+    for name, model in zip(names, (specimen.model, specimen.twin, specimen.random), strict=True):
+        opened = hooke.load(name)
+        assert opened.name == name
+        found, expected = opened.run(specimen.prompts[0]), model.run(specimen.prompts[0])
+        assert torch.equal(found.tokens.ids, expected.tokens.ids)
+        assert found.logits is not None
+        assert torch.equal(found.logits, expected.logits)
+    folder = open_lab().path("models", names[0])
+    assert json.loads((folder / "planted.json").read_text()) == truth(specimen)
+    assert keep(specimen) == names, "again is no harm"
+
+
+def test_it_speaks(specimen: Specimen):
+    assert specimen.answers[0] in specimen.model.generate(specimen.prompts[0], max_tokens=1)
+
+
+def test_an_unknown_specimen_is_refused():
+    with pytest.raises(UnknownName, match="Did you mean 'induction'"):
+        build("inducton")
