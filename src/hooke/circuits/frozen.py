@@ -17,7 +17,7 @@ from torch import Tensor
 from hooke.errors import HookeError, UnsupportedModel
 from hooke.models.architectures import relative_error
 from hooke.models.linear_maps import BlockMap, ModelMap, NormMap, linear_maps
-from hooke.models.model import Model, Tokens
+from hooke.models.model import Model, Run, Tokens
 from hooke.sites import Site
 
 _LIMIT = 1e-4
@@ -138,13 +138,7 @@ def freeze(model: Model, prompt: str | Tensor | Tokens) -> FrozenModel:
     wanted = [f"{kind}.*" for kind in kinds]
     wanted += [f"neurons.{layer}" for layer, block in enumerate(maps.blocks) if block.neurons is not None]
     run = model.run(tokens, capture=[*wanted, last, "final_norm", "embed"], keep_dtype=torch.float32)
-    for site, value in run.captures.items():
-        if not bool(value.isfinite().all()):
-            raise NotFinite(
-                f"Activations of {model.name} at '{site}' are not finite on this prompt.",
-                "There is NaN or infinity.",
-                "Check the model's weights and dtype.",
-            )
+    _require_finite(model, run, last)
     blocks = tuple(
         _freeze_block(model, layer, block, {site.kind: run[site][0] for site in run if site.layer == layer})
         for layer, block in enumerate(maps.blocks)
@@ -170,6 +164,20 @@ def freeze(model: Model, prompt: str | Tensor | Tokens) -> FrozenModel:
         mlp_out=mlp_out,
         final=run[last][0],
         logits=run.logits[0].float(),
+    )
+
+
+def _require_finite(model: Model, run: Run, last: Site) -> None:
+    # What is not finite anywhere reaches the end of the stream, or comes from a part that writes into it.
+    if bool(run[last].isfinite().all()) and all(
+        bool(run[site].isfinite().all()) for site in run if site.kind == "mlp_out"
+    ):
+        return
+    first = next((site for site in run if not bool(run[site].isfinite().all())), last)
+    raise NotFinite(
+        f"Activations of {model.name} at '{first}' are not finite on this prompt.",
+        "There is NaN or infinity.",
+        "Check the model's weights and dtype.",
     )
 
 

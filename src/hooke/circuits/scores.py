@@ -12,6 +12,7 @@ inputs. The null is the same score of the graph without features, everything the
 its place. Ameisen et al., "Circuit Tracing" (2025).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,7 @@ def shares(graph: Graph, dropped: tuple[str, ...] = ()) -> Float[ndarray, "row n
 
 def influence(graph: Graph, dropped: tuple[str, ...] = ()) -> Float[ndarray, " node"]:
     """w·(A + A² + ...) of every node."""
-    return spread(shares(graph, dropped), weights(graph))[0]
+    return spread(graph, shares(graph, dropped)).reached
 
 
 def weights(graph: Graph) -> Float[ndarray, " node"]:
@@ -56,17 +57,34 @@ def weights(graph: Graph) -> Float[ndarray, " node"]:
     return np.array([node.weight if node.kind == "logit" else 0.0 for node in graph.nodes])
 
 
-def spread(
-    parts: Float[ndarray, "row node"], start: Float[ndarray, " node"]
-) -> tuple[Float[ndarray, " node"], list[Float[ndarray, " node"]]]:
-    """(start·(A + A² + ...), each term). Ends because the graph has no cycles."""
-    n_rows = len(parts)
-    terms: list[np.ndarray] = []
-    now = start[:n_rows]
-    while now.any() and len(terms) <= n_rows:
-        terms.append(now @ parts)
-        now = terms[-1][:n_rows]
-    return sum(terms, np.zeros_like(start)), terms
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What of the targets' weights arrives at each node."""
+
+    reached: Float[ndarray, " node"]
+    """w·(A + A² + ...)."""
+    hops: Float[ndarray, " node"]
+    """w·(A + 2A² + 3A³ + ...): with `reached`, the mean number of edges of what arrives."""
+
+
+def spread(graph: Graph, parts: Float[ndarray, "row node"]) -> Spread:
+    """One pass from the targets down: a layer's rows are complete when all layers above have been added."""
+    start = weights(graph)
+    reached, hops = np.zeros(len(graph.nodes)), np.zeros(len(graph.nodes))
+    for rows in rows_downwards(graph):
+        mass = start[rows] + reached[rows]
+        reached += mass @ parts[rows]
+        hops += (hops[rows] + mass) @ parts[rows]
+    return Spread(reached, hops)
+
+
+def rows_downwards(graph: Graph) -> Iterator[ndarray]:
+    """Numbers of the targets, then of each layer's features from the last layer to the first."""
+    layer = np.array([node.layer if node.kind == "feature" else -1 for node in graph.nodes[: graph.n_rows]])
+    targets = (layer < 0).nonzero()[0]
+    yield targets
+    for one in np.unique(layer[layer >= 0])[::-1]:
+        yield (layer == one).nonzero()[0]
 
 
 def score(graph: Graph) -> Scores:
@@ -91,7 +109,7 @@ def score(graph: Graph) -> Scores:
 def _score(graph: Graph, *, is_corrected: bool, leaves: bool = False) -> tuple[float, float]:
     parts = shares(graph, () if is_corrected else ("rest",))
     start = weights(graph)
-    reached, _ = spread(parts, start)
+    reached = spread(graph, parts).reached
     residual = np.array([node.kind in ("error", "rest") for node in graph.nodes])
     residual &= reached > 0
     tokens = np.array([node.kind == "token" for node in graph.nodes])
@@ -109,7 +127,6 @@ def _score(graph: Graph, *, is_corrected: bool, leaves: bool = False) -> tuple[f
 
 
 def _path_length(graph: Graph) -> float:
-    _, terms = spread(shares(graph), weights(graph))
+    arriving = spread(graph, shares(graph))
     tokens = np.array([node.kind == "token" for node in graph.nodes])
-    arriving = np.array([term[tokens].sum() for term in terms])
-    return float((arriving * np.arange(1, len(arriving) + 1)).sum() / max(arriving.sum(), 1e-12))
+    return float(arriving.hops[tokens].sum() / max(arriving.reached[tokens].sum(), 1e-12))

@@ -48,19 +48,19 @@ def token_target(frozen: FrozenModel, token: int) -> Target:
 
     The mean changes no probability, and it would make every graph explain what all tokens share.
     """
-    unembedding, bias = _unembedding(frozen)
-    centred = unembedding[token] - unembedding.mean(0)
-    offset = 0.0 if bias is None else float(bias[token] - bias.mean())
+    scale, bias = _scale(frozen), frozen.maps.unembedding_bias
+    centred = (frozen.maps.unembedding[token] - frozen.maps.mean_unembedding) * scale
+    offset = 0.0 if bias is None else scale * float(bias[token] - bias.mean())
     weight = float(frozen.logits[-1].softmax(-1)[token])
     return _logit_target(frozen, _text(frozen, token), centred, offset, weight, (token,))
 
 
 def difference_target(frozen: FrozenModel, token: int, other: int) -> Target:
     """The logit of a token minus that of another, at the last position."""
-    unembedding, bias = _unembedding(frozen)
-    offset = 0.0 if bias is None else float(bias[token] - bias[other])
+    scale, bias, rows = _scale(frozen), frozen.maps.unembedding_bias, frozen.maps.unembedding
+    offset = 0.0 if bias is None else scale * float(bias[token] - bias[other])
     name = f"{_text(frozen, token)} - {_text(frozen, other)}"
-    return _logit_target(frozen, name, unembedding[token] - unembedding[other], offset, 1.0, (token, other))
+    return _logit_target(frozen, name, (rows[token] - rows[other]) * scale, offset, 1.0, (token, other))
 
 
 def direction_target(frozen: FrozenModel, name: str, site: str, position: int, vector: Float[Tensor, " d"]) -> Target:
@@ -150,11 +150,9 @@ def _logit_target(
     return Target(name, 2 * frozen.n_layers, last, vector, constant, value, weight, tokens)
 
 
-def _unembedding(frozen: FrozenModel) -> tuple[Tensor, Tensor | None]:
-    """Rows and bias behind the final norm, before a soft cap: the cap is no linear map, and it keeps the order."""
-    scale = float(getattr(frozen.model.config, "logit_scale", None) or 1.0)
-    bias = frozen.maps.unembedding_bias
-    return frozen.maps.unembedding * scale, None if bias is None else bias * scale
+def _scale(frozen: FrozenModel) -> float:
+    """What logits are multiplied with behind the unembedding. A soft cap is left off: it is no linear map."""
+    return float(getattr(frozen.model.config, "logit_scale", None) or 1.0)
 
 
 def _text(frozen: FrozenModel, token: int) -> str:

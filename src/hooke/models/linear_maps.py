@@ -85,6 +85,7 @@ class ModelMap:
     blocks: tuple[BlockMap, ...]
     final_norm: NormMap
     unembedding: Float[Tensor, "vocab d_model"]
+    mean_unembedding: Float[Tensor, " d_model"]
     unembedding_bias: Float[Tensor, " vocab"] | None
 
 
@@ -118,11 +119,12 @@ def _find(model: Model) -> ModelMap:
             _block(model, layer, records, run[Site("resid_pre", layer)], run[Site("v", layer)])
             for layer in range(model.n_layers)
         )
-        bias = getattr(head, "bias", None)
+        bias, unembedding = getattr(head, "bias", None), head.weight.detach().float()  # pyright: ignore
         return ModelMap(
             blocks=blocks,
             final_norm=norm_map(norm, model.d_model, model.device),
-            unembedding=head.weight.detach().float(),  # pyright: ignore
+            unembedding=unembedding,
+            mean_unembedding=unembedding.mean(0),
             unembedding_bias=None if bias is None else bias.detach().float(),
         )
 
