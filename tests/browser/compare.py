@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int16
 from PIL import Image
 
-STEP = 48
+STEP = 24
 """Of 255: channels closer than this are the same colour. Blending at edges differs between builds of a browser."""
 MOST_DIFFERENT = 0.0002
 """Share of the pixels that may differ: of 300 × 300 pixels, eighteen."""

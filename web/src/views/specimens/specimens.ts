@@ -9,7 +9,7 @@ export const WORDS: readonly string[] = ["The", " cat", " sat", " on", " the", "
 export const HEATS: readonly number[] = [0, 1, 2.1, 0, 3.2, 0, 4, 0.5, 0, 1.5, 0, 2.9, 0];
 
 const BASE = [1, 2, 3, 4, 5, 6, 7, 8];
-const OTHER = [1, 2, 9, 4, 10, 11, 7, 8, 12];
+const OTHER = [1, 9, 2, 4, 10, 11, 7, 8, 12];
 export const DIFFERENCE = { tokens: OTHER.map((id) => ` w${id}`), values: fresh(BASE, OTHER).map(Number) };
 
 export const GRID = { rows: ["0", "1", "2", "3", "4", "5"], columns: WORDS, chosen: { row: 4, column: 2 } };
