@@ -30,30 +30,30 @@ class Comparison:
         return self.share <= MOST_DIFFERENT
 
 
-def compare(actual: bytes, kept: bytes) -> Comparison:
+def compare(actual: bytes, kept: bytes, reach: int = 1) -> Comparison:
     """The comparison of two PNGs.
 
-    A pixel differs if neither it nor one of its eight neighbours has its colour in the other picture: a line that lies
-    half a pixel lower is the same line, one that is missing is not.
+    A pixel differs if no pixel within `reach` of it has its colour in the other picture: a line that lies half a pixel
+    lower is the same line, one that is missing is not.
     """
     one, other = _pixels(actual), _pixels(kept)
     sizes = ((one.shape[1], one.shape[0]), (other.shape[1], other.shape[0]))
     if one.shape != other.shape:
         return Comparison(sizes, 1.0, actual)
-    differs = _strangers(one, other) | _strangers(other, one)
+    differs = _strangers(one, other, reach) | _strangers(other, one, reach)
     painted = (255 - (255 - one) // 4).astype(np.uint8)
     painted[differs] = (220, 0, 0)
     return Comparison(sizes, float(differs.mean()), _png(painted))
 
 
 def _strangers(
-    pixels: Int16[np.ndarray, "height width 3"], among: Int16[np.ndarray, "height width 3"]
+    pixels: Int16[np.ndarray, "height width 3"], among: Int16[np.ndarray, "height width 3"], reach: int
 ) -> Bool[np.ndarray, "height width"]:
     height, width, _ = pixels.shape
-    padded = np.pad(among, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    padded = np.pad(among, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
     nearest = np.full((height, width), 255, dtype=np.int16)
-    for down in range(3):
-        for right in range(3):
+    for down in range(2 * reach + 1):
+        for right in range(2 * reach + 1):
             shifted = padded[down : down + height, right : right + width]
             nearest = np.minimum(nearest, np.abs(pixels - shifted).max(axis=2))
     return nearest > STEP

@@ -137,7 +137,7 @@ def test_drawing_is_the_one_that_was_kept(
     give_up = time.monotonic() + PATIENCE
     actual = drawing.screenshot()
     # A canvas is drawn in a frame after its data came.
-    while not (found := compare(actual, kept.read_bytes())).is_same and time.monotonic() < give_up:
+    while not (found := compare(actual, kept.read_bytes(), scale)).is_same and time.monotonic() < give_up:
         time.sleep(0.25)
         actual = drawing.screenshot()
     if found.is_same:
