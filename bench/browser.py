@@ -5,16 +5,20 @@
 `hooke serve` runs as a process of its own and Debian's chromium looks at it, headless, with software rendering: frame
 times are a floor for the machine, not a target. Times are from the user's act to the change that it asked for, as the
 page itself sees it, at the second frame after it. The first of each kind is left out: it loads what the others use.
+A hover begins with the time stamp of the pointer's event and goes from one token, bar, cell or point to another. The
+tooltip of a token is the browser's own, which no page can see painted: there it is the token's hover state that counts.
 """
 
 import argparse
 import json
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -58,19 +62,51 @@ FILTER = """const box = [...document.querySelectorAll('label')].find(one => one.
 KEY = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'j', bubbles: true}))"
 
 
+# Makes ready for one movement of the pointer: milliseconds from its event to the second frame after its effect, or null
+# where it had none, as from a point to the same point.
+HOVER = """() => {{
+  const effect = () => {effect};
+  const before = effect();
+  window.hovered = new Promise(done => window.addEventListener('pointermove', async event => {{
+    do {{
+      if (performance.now() - event.timeStamp > 1000) return done(null);
+      await new Promise(requestAnimationFrame);
+    }} while (effect() === before);
+    await new Promise(requestAnimationFrame);
+    done(performance.now() - event.timeStamp);
+  }}, {{capture: true, once: true}}));
+}}"""
+# The middles of the elements that can be pointed at without scrolling.
+MIDDLES = """selector => [...document.querySelectorAll(selector)].flatMap(one => {
+  const box = one.getClientRects()[0];
+  if (!box) return [];
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  return document.elementFromPoint(x, y) === one ? [[x, y]] : [];
+})"""
+TOKEN = ".tokens [title]"
+POINTED = f"[...document.querySelectorAll('{TOKEN}')].indexOf(document.querySelector('{TOKEN}:hover'))"
+BAR = "svg .catch"
+MARKED_BAR = "[...document.querySelectorAll('svg .bar')].findIndex(one => one.classList.contains('pointed'))"
+CELL = "document.querySelector('.said span').textContent"
+POINT = "document.querySelector('.tip b')?.textContent"
+PROMPT = "The Eiffel Tower is in the city of Paris, and the Colosseum is in the city of Rome."
+
+Places = list[tuple[float, float]]
+
+
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that it works")
     parser.add_argument("--lab", type=Path, help="a lab that has the model and the text of the starter's index")
     asked = parser.parse_args()
-    repetitions = 3 if asked.quick else 12
+    repetitions, n_hovers = (3, 5) if asked.quick else (12, 40)
     with tempfile.TemporaryDirectory() as folder:
-        rows = measure(asked.lab or Path(folder), repetitions)
+        rows = measure(asked.lab or Path(folder), repetitions, n_hovers)
     report(tool="hooke", versions=versions("playwright"), rows=rows)
 
 
-def measure(lab: Path, repetitions: int) -> list[dict[str, Any]]:
+def measure(lab: Path, repetitions: int, n_hovers: int) -> list[dict[str, Any]]:
     """Rows of what was waited for, in milliseconds, and of what it took, in kilobytes and megabytes."""
     command = [str(Path(sys.executable).with_name("hooke")), "serve", "--port", "0", "--json", "--lab", str(lab)]
     started = time.perf_counter()
@@ -91,10 +127,13 @@ def measure(lab: Path, repetitions: int) -> list[dict[str, Any]]:
                 first = time.perf_counter() - begun
                 rows = [_row("hooke serve until it listens", [listening * 1000])]
                 rows.append(_row("the first page of a fresh browser", [first * 1000]))
-                rows += _waits(page, told["address"].rstrip("/"), repetitions)
+                address = told["address"].rstrip("/")
+                rows += _waits(page, address, repetitions)
                 tab = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
                 rows.append({"what": "script memory of the tab", "megabytes": tab})
                 rows.append({"what": "server, own memory", "megabytes": _own_megabytes(server.pid)})
+                # Last, because the prompt loads the model, which would count as the server's memory.
+                rows += _hovers(page, address, n_hovers)
         finally:
             server.terminate()
     sizes = [file.stat().st_size for file in STATIC.rglob("*") if file.is_file()]
@@ -124,6 +163,60 @@ def _waits(page: Page, address: str, repetitions: int) -> list[dict[str, Any]]:
     rows.append(_row("a key, until the next row is marked", _repeat(chosen, repetitions)))
     rows.append(_row("a frame while the list scrolls", page.evaluate(FRAMES)[5:]))
     return rows
+
+
+def _hovers(page: Page, address: str, n: int) -> list[dict[str, Any]]:
+    page.goto(f"{address}{DICTIONARY}/f/100")
+    page.locator(TOKEN).nth(30).wait_for()
+    page.locator(BAR).first.wait_for()
+    tokens, bars = page.evaluate(MIDDLES, TOKEN), page.evaluate(MIDDLES, BAR)
+    rows = [
+        _row(
+            "the pointer on another token of an example, until it is the hovered one", _hover(page, tokens, POINTED, n)
+        ),
+        _row("the pointer on another bar of the histogram, until it is marked", _hover(page, bars, MARKED_BAR, n)),
+    ]
+    page.goto(f"{address}/p?dictionary={DICTIONARY.rpartition('/')[2]}")
+    page.get_by_label("Prompt", exact=True).fill(PROMPT)
+    page.get_by_role("button", name="Run", exact=True).click()
+    cells = _scattered(page, "[role=grid] canvas")
+    rows.append(
+        _row("the pointer on another cell of a prompt's grid, until it is outlined", _hover(page, cells, CELL, n))
+    )
+    page.goto(f"{address}{DICTIONARY}/map")
+    compute, canvas = page.get_by_role("button", name="Compute the map"), page.locator(".field canvas")
+    compute.or_(canvas).first.wait_for()
+    if compute.is_visible():
+        compute.click()
+    points = _scattered(page, ".field canvas")
+    rows.append(_row("the pointer on another point of the map, until its tip is there", _hover(page, points, POINT, n)))
+    return rows
+
+
+def _scattered(page: Page, selector: str) -> Places:
+    """Places all over an element, the same ones each time, away from its edges."""
+    element = page.locator(selector)
+    element.wait_for(timeout=300_000)
+    page.wait_for_timeout(1000)
+    box = element.bounding_box()
+    assert box
+    draw = random.Random(0)
+    share = [(draw.uniform(0.15, 0.85), draw.uniform(0.15, 0.85)) for _ in range(200)]
+    return [(box["x"] + across * box["width"], box["y"] + down * box["height"]) for across, down in share]
+
+
+def _hover(page: Page, places: Places, effect: str, n: int) -> list[float]:
+    """Milliseconds of that many movements that had an effect, the first one left out."""
+    taken: list[float] = []
+    for x, y in islice(cycle(places), 4 * n):
+        page.evaluate(HOVER.format(effect=effect))
+        page.mouse.move(x, y)
+        waited = page.evaluate("() => window.hovered")
+        if waited is not None:
+            taken.append(waited)
+        if len(taken) > n:
+            return taken[1:]
+    raise RuntimeError(f"Only {len(taken)} of {4 * n} movements of the pointer had an effect.")
 
 
 def _repeat(act: Callable[[int], float], repetitions: int) -> list[float]:

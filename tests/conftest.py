@@ -22,6 +22,13 @@ settings.register_profile(
 settings.load_profile("hooke")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the suite's own. They stand here because pytest reads them before it knows which tests run."""
+    parser.addoption(
+        "--renew-pictures", action="store_true", help="keep the microscope's drawings as they are now (tests/browser)"
+    )
+
+
 @pytest.fixture(autouse=True)
 def own_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where `open_lab()` leads during a test: an empty folder of its own."""

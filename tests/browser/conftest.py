@@ -15,7 +15,9 @@ def browser_type_launch_args() -> dict[str, object]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
-    return {"executable_path": chromium, "args": ["--no-sandbox", "--disable-dev-shm-usage"], "headless": True}
+    # Pictures are compared: colours must not follow the profile of the machine's screen.
+    flags = ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"]
+    return {"executable_path": chromium, "args": flags, "headless": True}
 
 
 @pytest.fixture

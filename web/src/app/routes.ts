@@ -21,6 +21,7 @@ export const ROUTES: readonly Route[] = [
   { name: "runs", pattern: "/runs/{run}", load: () => import("../views/runs/Runs.svelte") },
   { name: "jobs", pattern: "/jobs", load: () => import("../views/jobs/Jobs.svelte") },
   { name: "health", pattern: "/health", load: () => import("../views/health/Health.svelte") },
+  { name: "specimens", pattern: "/specimens", load: () => import("../views/specimens/Specimens.svelte") },
 ];
 
 /** The page at a path with its parameters, or null where there is none. */
