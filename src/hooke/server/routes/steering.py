@@ -339,9 +339,7 @@ async def _streamed(items: AsyncIterator[Event | Waiting | None]) -> StreamingRe
     return event_response(_from(first, items))
 
 
-async def _from(
-    first: Event | Waiting | None, items: AsyncIterator[Event | Waiting | None]
-) -> AsyncIterator[Event]:
+async def _from(first: Event | Waiting | None, items: AsyncIterator[Event | Waiting | None]) -> AsyncIterator[Event]:
     try:
         if first is not None:
             yield _event(first)
