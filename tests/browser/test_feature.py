@@ -56,6 +56,21 @@ def test_a_text_of_ones_own_is_read_while_it_is_typed(feature: Page):
     expect(feature).to_have_url(re.compile(r"try=The\+bridge"))
 
 
+def test_an_answer_stays_readable_while_a_newer_one_is_awaited(feature: Page):
+    feature.locator("#try-text").fill("The bridge")
+    expect(feature.locator(".answer")).to_contain_text("bridge")
+    held: list[Route] = []
+    feature.route("**/try", lambda route: held.append(route))
+    feature.locator("#try-text").fill("The bridge over the river")
+    expect(feature.locator(".answer.stale")).to_contain_text("bridge")
+    assert_accessible(feature)
+    expect(feature.locator(".answer.stale")).to_be_visible()
+    for route in held:
+        route.continue_()
+    expect(feature.locator(".answer")).to_contain_text("river")
+    expect(feature.locator(".stale")).to_have_count(0)
+
+
 def test_groups_and_widths_of_examples_are_in_the_address(feature: Page, microscope: Microscope):
     panel = feature.get_by_label("What fires it", exact=True)
     panel.get_by_role("tab").nth(1).click()

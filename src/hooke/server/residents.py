@@ -95,7 +95,7 @@ class Residents:
     ) -> AsyncIterator[T | Waiting]:
         """What an iterator over the model gives, each item in a turn of its own; it is closed when the reader leaves.
 
-        Before the first item come the stream's places in the queue, each when it changes, where others are served first.
+        Before the first item, where others are served first, come the places in the queue, each when it changes.
 
         Raises:
             NoModel: the server runs without models.
