@@ -83,6 +83,37 @@ def test_groups_and_widths_of_examples_are_in_the_address(feature: Page, microsc
     expect(panel.get_by_role("tab").nth(1)).to_have_attribute("aria-selected", "true")
 
 
+def test_a_range_of_the_histogram_limits_the_examples_by_pointer_and_by_keys(feature: Page):
+    bars = feature.get_by_label("How strongly it fires").locator("rect.bar")
+    expect(bars.first).to_be_visible()
+    box = bars.last.bounding_box()
+    assert box
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] - 2
+    feature.mouse.move(*middle)
+    feature.mouse.down()
+    feature.mouse.move(middle[0] - box["width"], middle[1], steps=4)
+    feature.mouse.up()
+    expect(feature).to_have_url(re.compile(r"[?&]from=[\d.]+"))
+    panel = feature.get_by_label("What fires it", exact=True)
+    chip = panel.get_by_role("button", name="Show examples of every strength")
+    expect(chip).to_be_visible()
+    least = feature.get_by_label("Least activation of the examples")
+    low = float(least.input_value())
+    feature.reload()
+    expect(chip).to_be_visible()
+    assert all(float(text) >= low * 0.99 for text in panel.locator(".value").all_text_contents())
+    feature.get_by_label("Largest activation of the examples").fill(str(low))
+    least.fill("")
+    least.press("Tab")
+    expect(chip).to_contain_text("up to")
+    expect(feature).not_to_have_url(re.compile("from="))
+    assert_accessible(feature)
+    chip.click()
+    expect(chip).to_have_count(0)
+    expect(feature).not_to_have_url(re.compile("to="))
+    expect(least).to_have_value("")
+
+
 def test_the_page_is_copied_as_python(feature: Page):
     feature.keyboard.press("p")
     code = feature.get_by_role("dialog").locator("pre")
