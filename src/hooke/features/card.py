@@ -173,7 +173,7 @@ class Card:
         return next((group.examples for group in self.groups if group.name == GROUPS[0]), ())
 
     def within(self, low: float, high: float) -> list[tuple[str, Example]]:
-        """Examples of all groups with an activation in [low, high], strongest first, each with the first group it is of."""
+        """Examples of all groups with an activation in [low, high], strongest first, each with its first group."""
         found: dict[tuple[int, int], tuple[str, Example]] = {}
         for group in self.groups:
             for example in group.examples:
