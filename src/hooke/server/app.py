@@ -66,8 +66,12 @@ def create_app(
     read_only: bool = False,
     model: str | None = None,
     static: Path = STATIC,
+    root: str = "/",
 ) -> FastAPI:
-    """The server of a lab. `keys` says which browsers are let in; without it a fresh one that knows none."""
+    """The server of a lab. `keys` says which browsers are let in; without it a fresh one that knows none.
+
+    `root` is the folder under which browsers reach it, where a proxy takes that folder off the addresses.
+    """
     app = FastAPI(
         title="hooke",
         version=hooke.__version__,
@@ -85,8 +89,8 @@ def create_app(
     add_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
-    _add_pages(app, static)
-    app.add_middleware(Access, keys=app.state.keys, hosts=hosts)
+    _add_pages(app, static, root)
+    app.add_middleware(Access, keys=app.state.keys, hosts=hosts, root=root)
     return app
 
 
@@ -101,22 +105,24 @@ def _operation_id(route: Any) -> str:
     return route.name
 
 
-def _add_pages(app: FastAPI, static: Path) -> None:
-    root = static.resolve()
+def _add_pages(app: FastAPI, static: Path, root: str) -> None:
+    folder = static.resolve()
 
     @app.get("/{path:path}", include_in_schema=False)
     def page(path: str, request: Request) -> Response:
         if path.startswith("api/"):
             return refuse(404, "unknown-address", "There is no such address.", "", "See /api/openapi.json.")
-        file = _inside(root, path)
+        file = _inside(folder, path)
         if file is not None and path.startswith("assets/"):
             return _asset(file, request.headers.get("accept-encoding", ""))
         if file is not None:
             return FileResponse(file, headers={"cache-control": "no-cache"})
-        index = root / "index.html"
+        index = folder / "index.html"
         if path.startswith("assets/") or not index.is_file():
             return HTMLResponse(_NOT_BUILT if not path.startswith("assets/") else "", status_code=404)
-        return FileResponse(index, headers={"cache-control": "no-cache"})
+        # The page is the same at every depth of address, so that its links cannot be relative to that.
+        text = index.read_text(encoding="utf-8").replace('"./', f'"{root}')
+        return HTMLResponse(text, headers={"cache-control": "no-cache"})
 
 
 def _asset(file: Path, accepted: str) -> Response:
