@@ -100,7 +100,7 @@ def test_two_streams_interleave(residents: Residents):
     async def both() -> list[list[str]]:
         # Loaded first, so that neither has a head start.
         await residents.with_model("tiny-model", "c", lambda model: model.name)
-        return await asyncio.gather(read("a"), read("b"))
+        return list(await asyncio.gather(read("a"), read("b")))
 
     assert awaited(both()) == [["a0", "a1", "a2", "a3"], ["b0", "b1", "b2", "b3"]]
     assert "aa" not in "".join(order)[1:-1]
