@@ -15,7 +15,8 @@ function buildNote(): Plugin {
 }
 
 export default defineConfig({
-  base: "/",
+  // The server writes the folder that it is reached under before every link of the page.
+  base: "./",
   plugins: [svelte(), buildNote()],
   server: { proxy: { "/api": "http://127.0.0.1:9000" } },
   build: {

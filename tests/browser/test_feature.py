@@ -56,6 +56,21 @@ def test_a_text_of_ones_own_is_read_while_it_is_typed(feature: Page):
     expect(feature).to_have_url(re.compile(r"try=The\+bridge"))
 
 
+def test_an_answer_stays_readable_while_a_newer_one_is_awaited(feature: Page):
+    feature.locator("#try-text").fill("The bridge")
+    expect(feature.locator(".answer")).to_contain_text("bridge")
+    held: list[Route] = []
+    feature.route("**/try", lambda route: held.append(route))
+    feature.locator("#try-text").fill("The bridge over the river")
+    expect(feature.locator(".answer.stale")).to_contain_text("bridge")
+    assert_accessible(feature)
+    expect(feature.locator(".answer.stale")).to_be_visible()
+    for route in held:
+        route.continue_()
+    expect(feature.locator(".answer")).to_contain_text("river")
+    expect(feature.locator(".stale")).to_have_count(0)
+
+
 def test_groups_and_widths_of_examples_are_in_the_address(feature: Page, microscope: Microscope):
     panel = feature.get_by_label("What fires it", exact=True)
     panel.get_by_role("tab").nth(1).click()
@@ -66,6 +81,37 @@ def test_groups_and_widths_of_examples_are_in_the_address(feature: Page, microsc
     feature.goto(microscope.address)
     feature.goto(address)
     expect(panel.get_by_role("tab").nth(1)).to_have_attribute("aria-selected", "true")
+
+
+def test_a_range_of_the_histogram_limits_the_examples_by_pointer_and_by_keys(feature: Page):
+    bars = feature.get_by_label("How strongly it fires").locator("rect.bar")
+    expect(bars.first).to_be_visible()
+    box = bars.last.bounding_box()
+    assert box
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] - 2
+    feature.mouse.move(*middle)
+    feature.mouse.down()
+    feature.mouse.move(middle[0] - box["width"], middle[1], steps=4)
+    feature.mouse.up()
+    expect(feature).to_have_url(re.compile(r"[?&]from=[\d.]+"))
+    panel = feature.get_by_label("What fires it", exact=True)
+    chip = panel.get_by_role("button", name="Show examples of every strength")
+    expect(chip).to_be_visible()
+    least = feature.get_by_label("Least activation of the examples")
+    low = float(least.input_value())
+    feature.reload()
+    expect(chip).to_be_visible()
+    assert all(float(text) >= low * 0.99 for text in panel.locator(".value").all_text_contents())
+    feature.get_by_label("Largest activation of the examples").fill(str(low))
+    least.fill("")
+    least.press("Tab")
+    expect(chip).to_contain_text("up to")
+    expect(feature).not_to_have_url(re.compile("from="))
+    assert_accessible(feature)
+    chip.click()
+    expect(chip).to_have_count(0)
+    expect(feature).not_to_have_url(re.compile("to="))
+    expect(least).to_have_value("")
 
 
 def test_the_page_is_copied_as_python(feature: Page):

@@ -71,6 +71,34 @@ def test_keys_walk_the_list_pick_from_it_and_open_a_row(features: Page):
     expect(features).to_have_url(re.compile("/d/tiny/f/2$"))
 
 
+def test_a_search_is_saved_under_a_name_applied_and_forgotten_by_keys(features: Page, microscope: Microscope):
+    features.goto(f"{microscope.address}/d/tiny?sort=max&descending=1&max_density=0.05")
+    expect(rows(features).first).to_be_visible()
+    order = numbers(features)
+    features.keyboard.press("s")
+    name = features.get_by_label("Name of the search")
+    expect(name).to_be_focused()
+    name.fill("strong and rare")
+    name.press("Enter")
+    group = features.get_by_role("group", name="Saved searches")
+    saved = group.get_by_role("button", name="strong and rare", exact=True)
+    expect(saved).to_have_attribute("aria-pressed", "true")
+    assert_accessible(features)
+    features.goto(f"{microscope.address}/d/tiny?kind=nothing")
+    expect(saved).to_have_attribute("aria-pressed", "false")
+    saved.focus()
+    saved.press("Enter")
+    expect(features).to_have_url(re.compile("sort=max"))
+    expect(features).not_to_have_url(re.compile("kind="))
+    expect(rows(features).first).to_be_visible()
+    expect(rows(features).first.locator("a").first).to_have_text(str(order[0]))
+    group.get_by_role("button", name="Forget the search strong and rare").press("Enter")
+    expect(saved).to_have_count(0)
+    features.reload()
+    expect(rows(features).first).to_be_visible()
+    expect(saved).to_have_count(0)
+
+
 def test_words_are_searched_for_as_they_are_typed(features: Page):
     features.keyboard.press("/")
     features.keyboard.type("river", delay=20)

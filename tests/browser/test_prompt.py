@@ -79,6 +79,26 @@ def test_every_way_to_look_has_a_table_with_the_same_numbers(prompt_page: Page):
         prompt_page.locator("figure").first.get_by_text("Table", exact=True).click()
 
 
+def test_features_of_the_grid_have_labels_and_layers_without_a_dictionary_stay(
+    prompt_page: Page, microscope: Microscope
+):
+    prompt_page.get_by_role("button", name="Top features").click()
+    grid = prompt_page.get_by_role("grid", name="Top features: features by tokens")
+    grid.focus()
+    grid.press("Control+Home")
+    cell = grid.get_by_role("gridcell")
+    expect(cell).to_contain_text(re.compile("layer 0, where no dictionary is open: the lens says"))
+    expect(prompt_page.get_by_role("region", name="Cell")).to_contain_text("Layer 0, token 0")
+    grid.press("ArrowDown")
+    grid.press("ArrowRight")
+    expect(cell).to_contain_text(re.compile(r"feature \d+ \(.+\) at"))
+    found = re.search(r"feature (\d+) \((.+)\) at", cell.text_content() or "")
+    assert found
+    with microscope.client() as client:
+        row = client.post("/api/dictionaries/tiny/rows", json={"features": [int(found[1])]}).json()["items"][0]
+    assert found[2] == (row["label"] or "no label")
+
+
 def test_a_feature_of_the_cell_leads_to_its_page(prompt_page: Page):
     cell = prompt_page.get_by_role("region", name="Cell")
     link = cell.get_by_role("link").first

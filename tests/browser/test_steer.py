@@ -1,11 +1,16 @@
 """The page of steering: a recipe is made, run in three arms, swept over strengths, saved and taken away."""
 
+import asyncio
 import json
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from hooke.server.residents import Residents
 from tests.browser.axe import assert_accessible
 from tests.cli.tiny_lab import TinyLab
 from tests.server.tiny_server import Microscope, running
@@ -57,6 +62,40 @@ def test_three_arms_stream_side_by_side_and_are_measured(steer_page: Page):
     base = steer_page.get_by_role("region", name=re.compile("^Base:"))
     expect(base).to_contain_text(re.compile(r"\d tokens"))
     assert_accessible(steer_page)
+
+
+@contextmanager
+def held_model(microscope: Microscope) -> Iterator[threading.Event]:
+    """The model runs something long for another reader until the event is set."""
+    residents: Residents = microscope.app.state.residents
+    gate, is_held = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        asyncio.run(residents.with_model("tiny-model", "another", lambda _: (is_held.set(), gate.wait(60))))
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert is_held.wait(60)
+    try:
+        yield gate
+    finally:
+        gate.set()
+        holder.join(60)
+
+
+@pytest.mark.parametrize(("path", "button"), [(WITH_FEATURE, "Run"), ("/d/tiny/f/3", "Continue the text")])
+def test_who_waits_for_another_reader_sees_the_place_in_the_queue(
+    opened: Page, microscope: Microscope, path: str, button: str
+):
+    opened.goto(microscope.address + path)
+    run = opened.get_by_role("button", name=button, exact=True)
+    expect(run).to_be_enabled()
+    with held_model(microscope) as gate:
+        run.click()
+        expect(opened.get_by_text("Model busy: place 1 in its queue")).to_be_visible(timeout=30_000)
+        gate.set()
+        expect(opened.locator("th", has_text="promoted mass")).to_be_visible(timeout=30_000)
+    expect(opened.get_by_text("Model busy")).to_have_count(0)
 
 
 def test_without_the_random_arm_the_page_says_what_is_missing(steer_page: Page):

@@ -42,6 +42,13 @@ def test_a_port_in_use_is_one_clear_line(hooke: Hooke):
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("path", ["/a/..", "/a<b", "/a&b", "/é"])
+def test_a_folder_that_is_none_is_refused(hooke: Hooke, path: str):
+    done = hooke(f"serve --port 0 --root-path {path}")
+    assert done.code == 2
+    assert "--root-path /hooke" in done.err
+
+
 def test_beyond_loopback_it_needs_a_name(hooke: Hooke):
     done = hooke("serve --host 0.0.0.0 --port 0")
     assert done.code == 2

@@ -1,3 +1,4 @@
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from hooke.lab import Lab
 from hooke.server.access import COOKIE, Keys
-from hooke.server.app import create_app
+from hooke.server.app import STATIC, create_app
 from tests.cli.tiny_lab import TinyLab
 from tests.server.tiny_server import running
 
@@ -43,6 +44,31 @@ def test_page_addresses_are_the_app_and_assets_are_kept(built: Path, tmp_path: P
     assert asset.text == "1"
     assert "immutable" in asset.headers["cache-control"]
     assert client.get("/assets/gone.js").status_code == 404
+
+
+def test_assets_are_a_fraction_on_the_wire_for_whom_can_unpack_them(built: Path, tmp_path: Path):
+    (built / "assets" / "long-3c4d.css").write_text(text := "\n".join(f".c{n} {{ color: red; }}" for n in range(999)))
+    client = let_in(Lab(tmp_path / "lab"), built)
+    sizes = {}
+    for accepted in ("gzip, deflate, br", "identity"):
+        with client.stream("GET", "/assets/long-3c4d.css", headers={"Accept-Encoding": accepted}) as answer:
+            wire = b"".join(answer.iter_raw())
+        sizes[accepted] = len(wire)
+        assert (gzip.decompress(wire) if accepted != "identity" else wire).decode() == text
+        assert (answer.headers.get("content-encoding") == "gzip") == (accepted != "identity")
+        assert answer.headers["content-type"].startswith("text/css")
+        assert "immutable" in answer.headers["cache-control"]
+        assert int(answer.headers["content-length"]) == len(wire)
+    assert sizes["gzip, deflate, br"] < sizes["identity"] / 3
+
+
+def test_the_pages_scripts_are_less_than_half_on_the_wire(tmp_path: Path):
+    client = let_in(Lab(tmp_path / "lab"), STATIC)
+    scripts = [f"/assets/{file.name}" for file in (STATIC / "assets").glob("*.js")]
+    packed = sum(int(client.get(path).headers["content-length"]) for path in scripts)
+    plain = sum(file.stat().st_size for file in (STATIC / "assets").glob("*.js"))
+    assert scripts
+    assert packed < 0.5 * plain
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hooke.errors import BadArtefact, BadRequest, UnknownName
 from hooke.lab import Lab
 from hooke.models.model import Model
 from hooke.server.problems import NoModel
-from hooke.server.residents import Residents
+from hooke.server.residents import Residents, Waiting
 from tests.cli.tiny_lab import TinyLab
 from tests.server.loops import awaited
 
@@ -94,16 +94,63 @@ def test_two_streams_interleave(residents: Residents):
         return work
 
     async def read(name: str) -> list[str]:
-        return [item async for item in residents.stream_with_model("tiny-model", name, steps(name))]
+        items = residents.stream_with_model("tiny-model", name, steps(name))
+        return [item async for item in items if not isinstance(item, Waiting)]
 
     async def both() -> list[list[str]]:
         # Loaded first, so that neither has a head start.
         await residents.with_model("tiny-model", "c", lambda model: model.name)
-        return await asyncio.gather(read("a"), read("b"))
+        return list(await asyncio.gather(read("a"), read("b")))
 
     assert awaited(both()) == [["a0", "a1", "a2", "a3"], ["b0", "b1", "b2", "b3"]]
     assert "aa" not in "".join(order)[1:-1]
     assert "bb" not in "".join(order)[1:-1]
+
+
+def test_a_stream_that_waits_says_its_place_and_again_when_it_moves_up(residents: Residents):
+    gates = {name: threading.Event() for name in "ab"}
+
+    async def watch() -> list[int | str]:
+        await residents.with_model("tiny-model", "c", lambda model: model.name)
+        held = [
+            asyncio.ensure_future(residents.with_model("tiny-model", name, lambda _, gate=gate: gate.wait(30)))
+            for name, gate in gates.items()
+        ]
+        await asyncio.sleep(0)
+        said: list[int | str] = []
+        async for item in residents.stream_with_model("tiny-model", "c", lambda _: iter(["first"])):
+            said.append(item.place if isinstance(item, Waiting) else item)
+            for gate in gates.values():
+                if not gate.is_set():
+                    gate.set()
+                    break
+        await asyncio.gather(*held)
+        return said
+
+    assert awaited(watch()) == [2, 1, "first"]
+
+
+def test_a_reader_that_leaves_while_it_waits_is_taken_off_the_queue(residents: Residents):
+    gate, ran = threading.Event(), threading.Event()
+
+    def work(_: Model) -> Iterator[int]:
+        ran.set()
+        return iter([1])
+
+    async def leave() -> None:
+        held = asyncio.ensure_future(residents.with_model("tiny-model", "a", lambda _: gate.wait(30)))
+        await asyncio.sleep(0)
+        stream = residents.stream_with_model("tiny-model", "b", work)
+        async for item in stream:
+            assert item == Waiting(1)
+            break
+        await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue]
+        gate.set()
+        await held
+        await residents.with_model("tiny-model", "c", lambda model: model.name)
+
+    awaited(leave())
+    assert not ran.is_set()
 
 
 def test_a_reader_that_leaves_closes_the_iterator_in_the_models_thread(residents: Residents):

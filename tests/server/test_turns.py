@@ -28,11 +28,12 @@ def test_clients_come_round_robin_and_each_in_its_own_order(held: tuple[Turns, t
     done: list[str] = []
     futures = [turns.submit("many", lambda n=n: done.append(f"many {n}")) for n in range(3)]
     futures += [turns.submit("few", lambda: done.append("few 0"))]
-    assert turns.ahead("few") == 1
-    assert turns.ahead("nobody") == 2
+    # The holder's turn, and what of the other client's comes before or between one's own.
+    assert [turns.place(future) for future in futures] == [1, 3, 4, 2]
     go.set()
     for future in futures:
         future.result(10)
+    assert [turns.place(future) for future in futures] == [0, 0, 0, 0]
     assert done == ["many 0", "few 0", "many 1", "many 2"]
 
 

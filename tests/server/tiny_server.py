@@ -68,10 +68,12 @@ def running(
     port: int = 0,
     static: Path = STATIC,
     keys: Keys | None = None,
+    root: str = "/",
 ) -> Iterator[Microscope]:
     """A server of the lab on a port of this machine, in a thread."""
     keys = keys or Keys()
-    app = create_app(lab, keys=keys, read_only=read_only, model=str(model) if model else None, static=static)
+    given = str(model) if model else None
+    app = create_app(lab, keys=keys, read_only=read_only, model=given, static=static, root=root)
     listening = listen("127.0.0.1", port)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import re
 import socket
 import sys
 import webbrowser
@@ -21,6 +22,7 @@ def serve(
     name: tuple[str, ...] = (),
     read_only: bool = False,
     model: str | None = None,
+    root_path: str = "/",
     open_browser: bool = False,
     pages: Path | None = None,
     everywhere: Everywhere = Everywhere(),
@@ -42,6 +44,8 @@ def serve(
         Load no model: pages show what indexes know.
     model
         A model, beside those of the zoo and the lab, that pages may open: a folder, an id on the hub, a .gguf file.
+    root_path
+        Folder of a site, such as /hooke, from which a proxy hands requests on; it takes the folder off, and keeps Host.
     open_browser
         Open the link in the default browser.
     pages
@@ -59,10 +63,19 @@ def serve(
             "Beyond this machine browsers reach it by a host name, which it must know to tell them from attackers.",
             "Add --name HOST, or leave --host out and use an SSH tunnel: ssh -L 7345:127.0.0.1:7345 MACHINE",
         )
+    root = _root(root_path)
     listening = listen(host, port)
     keys = Keys(lab_secret(lab))
-    app = create_app(lab, keys=keys, hosts=(*LOOPBACK, *name), read_only=read_only, model=model, static=pages or STATIC)
-    address = f"http://{name[0] if name else '127.0.0.1'}:{listening.getsockname()[1]}/"
+    app = create_app(
+        lab,
+        keys=keys,
+        hosts=(*LOOPBACK, *name),
+        read_only=read_only,
+        model=model,
+        static=pages or STATIC,
+        root=root,
+    )
+    address = f"http://{name[0] if name else '127.0.0.1'}:{listening.getsockname()[1]}{root}"
     link = f"{address}?token={keys.new_link()}"
     _announce(lab, address, link, is_json=everywhere.json)
     if open_browser:
@@ -93,6 +106,18 @@ def listen(host: str, port: int) -> socket.socket:
             "Take a free port with --port 0, or end what listens there.",
         ) from None
     return listening
+
+
+def _root(path: str) -> str:
+    """The folder with its slashes.
+
+    Raises:
+        BadRequest: it is no plain path.
+    """
+    parts = [part for part in path.split("/") if part]
+    if not all(re.fullmatch(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*", part) for part in parts):
+        raise BadRequest(f"'{path:.80}' is no folder of an address.", "", "Give one such as --root-path /hooke")
+    return "/" + "".join(f"{part}/" for part in parts)
 
 
 def _announce(lab: Lab, address: str, link: str, *, is_json: bool) -> None:

@@ -172,6 +172,15 @@ class Card:
         """Its strongest examples."""
         return next((group.examples for group in self.groups if group.name == GROUPS[0]), ())
 
+    def within(self, low: float, high: float) -> list[tuple[str, Example]]:
+        """Examples of all groups with an activation in [low, high], strongest first, each with its first group."""
+        found: dict[tuple[int, int], tuple[str, Example]] = {}
+        for group in self.groups:
+            for example in group.examples:
+                if low <= example.value <= high:
+                    found.setdefault((example.window, example.position), (group.name, example))
+        return sorted(found.values(), key=lambda one: -one[1].value)
+
     def to_json(self) -> dict[str, Any]:
         """The card as plain JSON data."""
         return dataclasses.asdict(self)

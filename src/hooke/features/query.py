@@ -156,7 +156,7 @@ class Index:
         Raises:
             UnknownName: there is no such feature.
         """
-        labels = self.labels.of(self._known(feature))
+        labels = self.labels.of(self.known(feature))
         return labels[0] if labels else None
 
     def card(self, feature: int) -> Card:
@@ -166,7 +166,7 @@ class Index:
             UnknownName: there is no such feature.
             BadArtefact: a file of the index is damaged.
         """
-        path, arrays, row = self._row(self._known(feature))
+        path, arrays, row = self._row(self.known(feature))
         manifest, vocabulary = self.manifest, self.vocabulary
         near, partners = arrays["neighbour"][row], arrays["partner"][row]
         check_within(path, near, len(self), "the feature")
@@ -222,7 +222,7 @@ class Index:
             UnknownName: there is no such feature.
             BadArtefact: a file of the index is damaged.
         """
-        self._known(feature)
+        self.known(feature)
         if not self.manifest.columns:
             return self.card(feature).examples[:n]
         positions, codes = self._postings(feature)
@@ -239,7 +239,7 @@ class Index:
         Raises:
             UnknownName: there is no such feature.
         """
-        _, arrays, row = self._row(self._known(feature))
+        _, arrays, row = self._row(self.known(feature))
         start, stop = (int(offset) for offset in arrays["example_counts_offsets"][row : row + 2])
         return arrays["example_window"][start:stop].tolist()
 
@@ -250,7 +250,7 @@ class Index:
             UnknownName: there is no such feature.
             BadArtefact: a file of the index is damaged.
         """
-        path, arrays, row = self._row(self._known(feature))
+        path, arrays, row = self._row(self.known(feature))
         start, stop = (int(offset) for offset in arrays["example_counts_offsets"][row : row + 2])
         window, position = divmod(place, self.manifest.context)
         same = (arrays["example_window"][start:stop] == window) & (arrays["example_position"][start:stop] == position)
@@ -281,13 +281,27 @@ class Index:
         labels = self.labels.of_many(chosen)
         return [self._hit(feature, labels.get(feature, ()), float(values[feature])) for feature in chosen]
 
+    def known(self, feature: int) -> int:
+        """The feature, where there is such a one.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        if not 0 <= feature < len(self):
+            raise UnknownName(
+                f"No feature {feature} in the index '{self.manifest.name}'.",
+                f"It has the features 0–{len(self) - 1}.",
+                "Choose one of them.",
+            )
+        return feature
+
     def hit(self, feature: int) -> Hit:
         """One feature as a search would give it.
 
         Raises:
             UnknownName: there is no such feature.
         """
-        labels = self.labels.of_many([self._known(feature)])
+        labels = self.labels.of_many([self.known(feature)])
         return self._hit(feature, labels.get(feature, ()), 0.0)
 
     def search(self, words: str, n: int = 20) -> list[Hit]:
@@ -300,7 +314,7 @@ class Index:
         for label in self.labels.search(words, 2 * n):
             found.setdefault(label.feature, label)
         hits = [
-            self._hit(self._known(feature), (label,), float(rank))
+            self._hit(self.known(feature), (label,), float(rank))
             for rank, (feature, label) in enumerate(found.items(), 1)
         ]
         return hits[:n]
@@ -400,15 +414,6 @@ class Index:
             max=float(self._statistics["max"][feature]),
             value=value,
         )
-
-    def _known(self, feature: int) -> int:
-        if not 0 <= feature < len(self):
-            raise UnknownName(
-                f"No feature {feature} in the index '{self.manifest.name}'.",
-                f"It has the features 0–{len(self) - 1}.",
-                "Choose one of them.",
-            )
-        return feature
 
     def _row(self, feature: int) -> tuple[Path, dict[str, ndarray], int]:
         """The file of cards that a feature is in, its arrays, and its row there."""

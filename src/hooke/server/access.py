@@ -105,8 +105,10 @@ class BodyTooLarge(Exception):
 class Access:
     """ASGI middleware that lets only the user's own browser in and says in every answer what a page may do."""
 
-    def __init__(self, app: ASGIApp, *, keys: Keys, hosts: Iterable[str], max_body: int = MAX_BODY) -> None:
-        self._app, self._keys, self._max_body = app, keys, max_body
+    def __init__(
+        self, app: ASGIApp, *, keys: Keys, hosts: Iterable[str], max_body: int = MAX_BODY, root: str = "/"
+    ) -> None:
+        self._app, self._keys, self._max_body, self._root = app, keys, max_body, root
         self._hosts = {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -160,9 +162,9 @@ class Access:
             return None
         rest = urlencode([(name, value) for name, value in words if name != "token"])
         # A path of two slashes would lead to another host.
-        address = "/" + scope["path"].lstrip("/") + (f"?{rest}" if rest else "")
+        address = self._root + scope["path"].lstrip("/") + (f"?{rest}" if rest else "")
         answer = RedirectResponse(address, status_code=303)
-        answer.set_cookie(COOKIE, session, httponly=True, samesite="strict", path="/")
+        answer.set_cookie(COOKIE, session, httponly=True, samesite="strict", path=self._root)
         return answer
 
     def _session(self, scope: Scope, headers: Headers) -> Response | None:

@@ -1,11 +1,14 @@
 """The microscope's server: routes by noun, the built pages, and what guards them."""
 
+import gzip
+import mimetypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 import hooke
@@ -48,6 +51,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 _FOREVER = "public, max-age=31536000, immutable"
+_PACKED = {".js", ".css"}
 _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>hooke</title>
 <h1>The pages are not built</h1>
 <p>The server runs, its pages are missing. In the project's folder: <code>make web</code> (needs Node), then load again.
@@ -62,8 +66,12 @@ def create_app(
     read_only: bool = False,
     model: str | None = None,
     static: Path = STATIC,
+    root: str = "/",
 ) -> FastAPI:
-    """The server of a lab. `keys` says which browsers are let in; without it a fresh one that knows none."""
+    """The server of a lab. `keys` says which browsers are let in; without it a fresh one that knows none.
+
+    `root` is the folder under which browsers reach it, where a proxy takes that folder off the addresses.
+    """
     app = FastAPI(
         title="hooke",
         version=hooke.__version__,
@@ -81,8 +89,8 @@ def create_app(
     add_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
-    _add_pages(app, static)
-    app.add_middleware(Access, keys=app.state.keys, hosts=hosts)
+    _add_pages(app, static, root)
+    app.add_middleware(Access, keys=app.state.keys, hosts=hosts, root=root)
     return app
 
 
@@ -97,20 +105,38 @@ def _operation_id(route: Any) -> str:
     return route.name
 
 
-def _add_pages(app: FastAPI, static: Path) -> None:
-    root = static.resolve()
+def _add_pages(app: FastAPI, static: Path, root: str) -> None:
+    folder = static.resolve()
 
     @app.get("/{path:path}", include_in_schema=False)
-    def page(path: str) -> Response:
+    def page(path: str, request: Request) -> Response:
         if path.startswith("api/"):
             return refuse(404, "unknown-address", "There is no such address.", "", "See /api/openapi.json.")
-        file = _inside(root, path)
+        file = _inside(folder, path)
+        if file is not None and path.startswith("assets/"):
+            return _asset(file, request.headers.get("accept-encoding", ""))
         if file is not None:
-            return FileResponse(file, headers={"cache-control": _FOREVER if path.startswith("assets/") else "no-cache"})
-        index = root / "index.html"
+            return FileResponse(file, headers={"cache-control": "no-cache"})
+        index = folder / "index.html"
         if path.startswith("assets/") or not index.is_file():
             return HTMLResponse(_NOT_BUILT if not path.startswith("assets/") else "", status_code=404)
-        return FileResponse(index, headers={"cache-control": "no-cache"})
+        # The page is the same at every depth of address, so that its links cannot be relative to that.
+        text = index.read_text(encoding="utf-8").replace('"./', f'"{root}')
+        return HTMLResponse(text, headers={"cache-control": "no-cache"})
+
+
+def _asset(file: Path, accepted: str) -> Response:
+    """A file whose name holds its hash: it never changes, so it is packed once and kept by the browser."""
+    headers = {"cache-control": _FOREVER, "vary": "accept-encoding"}
+    if file.suffix not in _PACKED or "gzip" not in accepted:
+        return FileResponse(file, headers=headers)
+    kind = mimetypes.types_map.get(file.suffix, "text/plain")
+    return Response(_packed(file), media_type=kind, headers=headers | {"content-encoding": "gzip"})
+
+
+@lru_cache(maxsize=128)
+def _packed(file: Path) -> bytes:
+    return gzip.compress(file.read_bytes(), mtime=0)
 
 
 def _inside(root: Path, path: str) -> Path | None:

@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -28,6 +29,16 @@ _AT_ONCE = 4
 """Indexes and dictionaries that are kept open, of each kind; the one not used for longest goes first."""
 _MODELS = 2
 """Models that are kept in memory."""
+_LOOKS = 0.2
+"""Seconds between two looks at a place in the queue; who waits for less is told nothing."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An item of a stream whose first turn has not come."""
+
+    place: int
+    """How many turns of the model come before it; 0 once it has come."""
 
 
 class Residents:
@@ -69,10 +80,6 @@ class Residents:
         """Names of the models in memory."""
         return list(self._models)
 
-    def waiting(self, client: str) -> int:
-        """How many other clients wait for a model's turn now."""
-        return self._turns.ahead(client)
-
     async def with_model(self, name: str, client: str, work: Callable[[Model], T]) -> T:
         """What `work` returns for the model, in the client's turn; the model is loaded first where it is not in memory.
 
@@ -83,15 +90,29 @@ class Residents:
         self._require(name)
         return await asyncio.wrap_future(self._turns.submit(client, lambda: work(self._model(name))))
 
-    async def stream_with_model(self, name: str, client: str, work: Callable[[Model], Iterator[T]]) -> AsyncIterator[T]:
+    async def stream_with_model(
+        self, name: str, client: str, work: Callable[[Model], Iterator[T]]
+    ) -> AsyncIterator[T | Waiting]:
         """What an iterator over the model gives, each item in a turn of its own; it is closed when the reader leaves.
+
+        Before the first item, where others are served first, come the places in the queue, each when it changes.
 
         Raises:
             NoModel: the server runs without models.
             UnknownName: requests may not name this model.
         """
         self._require(name)
-        items = await asyncio.wrap_future(self._turns.submit(client, lambda: iter(work(self._model(name)))))
+        beginning = self._turns.submit(client, lambda: iter(work(self._model(name))))
+        waited, shown = asyncio.wrap_future(beginning), 0
+        try:
+            while not (await asyncio.wait({waited}, timeout=_LOOKS))[0]:
+                if (place := self._turns.place(beginning)) != shown:
+                    yield Waiting(place)
+                    shown = place
+        finally:
+            # Off the queue, where the reader left before its turn came.
+            waited.cancel()
+        items = waited.result()
         try:
             while (
                 item := await asyncio.wrap_future(self._turns.submit(client, lambda: next(items, _END)))

@@ -16,6 +16,7 @@ class Turns:
         self._waiting: OrderedDict[str, deque[tuple[Future[Any], Callable[[], Any]]]] = OrderedDict()
         self._changed = threading.Condition()
         self._is_open = True
+        self._is_busy = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -29,10 +30,17 @@ class Turns:
             self._changed.notify()
         return future
 
-    def ahead(self, client: str) -> int:
-        """How many other clients wait now: one round passes before this client's next turn."""
+    def place(self, turn: "Future[Any]") -> int:
+        """How many turns come before this one, the one in hand included; 0 once its own has come."""
         with self._changed:
-            return sum(1 for other, queue in self._waiting.items() if other != client and queue)
+            rounds = {client: [future for future, _ in queue] for client, queue in self._waiting.items()}
+            own = next((client for client, futures in rounds.items() if turn in futures), None)
+            if own is None:
+                return 0
+            at, clients = rounds[own].index(turn), list(rounds)
+            # Whoever stands before its client has a turn in this round, too; the others only in the rounds before.
+            before = {client: at + (clients.index(client) < clients.index(own)) for client in clients if client != own}
+            return self._is_busy + at + sum(min(len(rounds[client]), turns) for client, turns in before.items())
 
     def close(self) -> None:
         """End the thread once the work in hand is done; what waits is cancelled."""
@@ -47,6 +55,7 @@ class Turns:
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
         with self._changed:
+            self._is_busy = False
             while not self._waiting and self._is_open:
                 self._changed.wait()
             if not self._waiting:
@@ -55,6 +64,7 @@ class Turns:
             turn = queue.popleft()
             if queue:
                 self._waiting[client] = queue
+            self._is_busy = True
             return turn
 
     def _run(self) -> None:

@@ -52,6 +52,22 @@ def test_a_filter_is_named_with_what_it_hides(api: httpx.Client):
     assert all(row["density"] <= 0.05 for row in page["items"])
 
 
+def test_chosen_features_come_as_rows_of_the_list_in_the_order_of_the_request(api: httpx.Client):
+    listed = {row["feature"]: row for row in get(api, "/features", limit=N_FEATURES)["items"]}
+    answer = api.post(f"{HERE}/rows", json={"features": [7, 3, 7, N_FEATURES - 1]})
+    assert answer.json()["items"] == [listed[feature] for feature in (7, 3, 7, N_FEATURES - 1)]
+
+
+@pytest.mark.parametrize(
+    ("features", "status"),
+    [([], 422), ([0] * 501, 422), ([3, N_FEATURES], 404), ([-1], 404), ([10**30], 404)],
+)
+def test_rows_of_nothing_too_many_or_unknown_features_are_refused(api: httpx.Client, features: list[int], status: int):
+    answer = api.post(f"{HERE}/rows", json={"features": features})
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("application/problem+json")
+
+
 def test_the_head_is_the_cards(api: httpx.Client, index: Index, busiest: int):
     head, card = get(api, f"/features/{busiest}"), index.card(busiest)
     assert (head["address"], head["density"], head["max"]) == (card.name, card.density, card.max)

@@ -53,6 +53,23 @@ def test_examples_come_by_group_and_page(api: httpx.Client, index: Index, busies
     assert get(api, f"/features/{busiest}/examples", group=weakest)["items"][0]["group"] == weakest
 
 
+def test_examples_of_a_range_come_from_every_group_strongest_first(api: httpx.Client, index: Index, busiest: int):
+    card = index.card(busiest)
+    values = sorted({one.value for group in card.groups for one in group.examples})
+    low, high = values[len(values) // 4], values[3 * len(values) // 4]
+    page = get(api, f"/features/{busiest}/examples", low=low, high=high, unique=False, limit=100)
+    found = [one["value"] for one in page["items"]]
+    places = {(one.window, one.position): one.value for group in card.groups for one in group.examples}
+    expected = sorted((value for value in places.values() if low <= value <= high), reverse=True)
+    assert (found, page["total"]) == (expected[:100], len(expected))
+    assert len({one["group"] for one in page["items"]}) > 1
+    names = {one["group"]: one["n"] for one in page["groups"]}
+    assert all(one["group"] in names for one in page["items"])
+    above = get(api, f"/features/{busiest}/examples", low=values[-1], unique=False)
+    assert {one["value"] for one in above["items"]} == {values[-1]}
+    assert get(api, f"/features/{busiest}/examples", low=high, high=low / 2)["total"] == 0
+
+
 def test_examples_that_say_the_same_are_left_out_and_counted(api: httpx.Client, busiest: int):
     every = get(api, f"/features/{busiest}/examples", unique=False, limit=100)
     unique = get(api, f"/features/{busiest}/examples", limit=100)

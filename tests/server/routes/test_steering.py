@@ -1,5 +1,6 @@
 """Steering over HTTP: streams, their laws, recipes, and the command line's agreement."""
 
+import asyncio
 import json
 import threading
 import time
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from hooke.server.residents import Residents
 from tests.cli.tiny_lab import TinyLab
 from tests.server.tiny_server import Microscope
 
@@ -94,6 +96,26 @@ def test_two_browsers_take_turns(microscope: Microscope):
     # One after the other there would be one switch.
     assert switches > 4
     assert {"a", "b"} == set(orders)
+
+
+def test_a_browser_that_waits_for_another_is_told_its_place(microscope: Microscope):
+    residents: Residents = microscope.app.state.residents
+    gate = threading.Event()
+
+    def hold() -> None:
+        asyncio.run(residents.with_model("tiny-model", "another", lambda _: gate.wait(30)))
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    found: list[str] = []
+    with microscope.client() as api, api.stream("POST", "/api/steer", json=BODY | {"max_tokens": 2}) as answer:
+        for line in answer.iter_lines():
+            found.append(line)
+            if line.startswith("data:"):
+                gate.set()
+    holder.join(30)
+    assert found[:2] == ["event: queue", 'data: {"place":1}']
+    assert "event: metrics" in found
 
 
 def test_a_browser_that_leaves_frees_the_model(microscope: Microscope):

@@ -1,5 +1,6 @@
 /** Requests to the server. Paths, parameters and answers are typed by its schema. */
 import { lost, reached } from "../app/connection.svelte";
+import { root } from "../app/root";
 import { fill } from "../app/router";
 import { readArrays, type Arrays } from "./arrays";
 import { Problem, readProblem } from "./problem";
@@ -54,7 +55,7 @@ export async function postForFile<P extends PathsWith<"post">>(path: P, asked: A
 
 /** A request whose answer is read by the caller. Throws a `Problem`; an abort is thrown as it is. */
 export async function request(method: string, path: string, asked: Loose): Promise<Response> {
-  const url = new URL(fill(path, (asked.path ?? {}) as Record<string, string>), window.location.origin);
+  const url = new URL(root + fill(path, (asked.path ?? {}) as Record<string, string>).slice(1), window.location.origin);
   for (const [name, value] of Object.entries((asked.query ?? {}) as Record<string, unknown>)) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, String(value));
   }

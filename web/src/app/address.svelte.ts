@@ -1,16 +1,14 @@
 /** Where the reader is: the path, and the query that holds the state of the view. Everything shown follows from it. */
+import { root } from "./root";
 import { readQuery, writeQuery, type Query } from "./router";
 
 type Values = Record<string, string | number | boolean | null | undefined>;
-
-/** The folder that the app is served from, with its slash. */
-const base = import.meta.env.BASE_URL;
 
 export const here = $state<{ path: string; query: Query }>(read());
 
 function read(): { path: string; query: Query } {
   const { pathname, search } = window.location;
-  return { path: `/${pathname.slice(base.length)}`, query: readQuery(search) };
+  return { path: `/${pathname.slice(root.length)}`, query: readQuery(search) };
 }
 
 function sync(): void {
@@ -19,7 +17,7 @@ function sync(): void {
 
 /** The link to a page. */
 export function href(path: string, query: Values = {}): string {
-  return base + path.replace(/^\//, "") + writeQuery(query);
+  return root + path.replace(/^\//, "") + writeQuery(query);
 }
 
 /** Goes to a page. */
@@ -44,9 +42,9 @@ export function followLinks(): () => void {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = event.target instanceof Element ? event.target.closest("a") : null;
     if (!link || link.target || link.hasAttribute("download") || link.origin !== window.location.origin) return;
-    if (!link.pathname.startsWith(base) || link.pathname.startsWith(`${base}api/`)) return;
+    if (!link.pathname.startsWith(root) || link.pathname.startsWith(`${root}api/`)) return;
     event.preventDefault();
-    go(`/${link.pathname.slice(base.length)}`, readQuery(link.search));
+    go(`/${link.pathname.slice(root.length)}`, readQuery(link.search));
   };
   document.addEventListener("click", onClick);
   window.addEventListener("popstate", sync);

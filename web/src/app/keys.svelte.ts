@@ -37,7 +37,7 @@ export function listenForKeys(): () => void {
 }
 
 function onKey(event: KeyboardEvent): void {
-  if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey || takesText(event.target)) return;
+  if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey || takesText(event.target) || isOwn(event)) return;
   const bound = keyGroups.list.flatMap((group) => group.keys).reverse();
   const typed = pending ? `${pending} ${event.key}` : event.key;
   const found = bound.find((one) => one.key === typed) ?? bound.find((one) => one.key === event.key);
@@ -50,6 +50,11 @@ function onKey(event: KeyboardEvent): void {
     pending = event.key;
     timer = window.setTimeout(() => (pending = ""), 1000);
   }
+}
+
+/** Whether the key presses the button or follows the link that has the focus. */
+function isOwn(event: KeyboardEvent): boolean {
+  return (event.key === "Enter" || event.key === " ") && event.target instanceof Element && event.target.closest("a[href], button, summary, label") !== null;
 }
 
 function takesText(target: EventTarget | null): boolean {

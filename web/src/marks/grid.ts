@@ -54,6 +54,11 @@ export interface GridDrawing {
   hovered: Cell | null;
 }
 
+/** Widths and heights of cells, from colour only to a number with words. */
+export const ZOOMS = [[6, 6], [16, 12], [42, 18], [74, 20], [116, 22], [190, 22]] as const;
+/** The widest cells, the only ones with room for a label. */
+export const WIDEST = ZOOMS.length - 1;
+
 /** Cells narrower than this show colour only. */
 export const TEXT_WIDTH = 30;
 const TEXT_HEIGHT = 13;

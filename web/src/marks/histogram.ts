@@ -49,6 +49,12 @@ export function histogram(edges: readonly number[], counts: readonly number[], w
   return { bars, xTicks: thinned(xTicks, 48), yTicks: thinned(yTicks, 14), x };
 }
 
+/** The bar at a place of the axis; beyond its ends the first and the last. */
+export function barAt(shape: Histogram, x: number): number {
+  const step = (shape.bars[1]?.x ?? Infinity) - (shape.bars[0]?.x ?? 0);
+  return clamp(Math.floor(x / step), 0, Math.max(0, shape.bars.length - 1));
+}
+
 /** Ticks that stand at least so far apart. */
 export function thinned(ticks: readonly Tick[], gap: number): Tick[] {
   const kept: Tick[] = [];

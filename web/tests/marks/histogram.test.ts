@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { histogram, thinned } from "../../src/marks/histogram";
+import { barAt, histogram, thinned } from "../../src/marks/histogram";
 
 const EDGES = [0, 0.5, 0.7071, 1, 1.4142, 2, 2.8284, Infinity];
 
@@ -10,6 +10,12 @@ test("empty bins at the ends are left out, a bin of one is seen, and heights go 
   expect(bars.map((bar) => Math.round(bar.height))).toEqual([15, 0, 100, 50]);
   expect(bars[0]).toMatchObject({ x: 0, width: 74, low: 0.7071, high: 1 });
   for (const bar of bars) expect(bar.y + bar.height).toBeCloseTo(100);
+});
+
+test("a place on the axis has a bar, and the nearest one beyond the ends", () => {
+  const shape = histogram(EDGES, [0, 0, 1, 0, 99, 9, 0], 300, 100);
+  expect([-5, 0, 74, 76, 299, 400].map((x) => barAt(shape, x))).toEqual([0, 0, 0, 1, 3, 3]);
+  expect(barAt(histogram(EDGES, [0, 0, 1, 0, 0, 0, 0], 300, 100), 250)).toBe(0);
 });
 
 test("an activation stands where its bin does", () => {

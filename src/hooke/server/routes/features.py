@@ -214,6 +214,20 @@ class ExportBody(BaseModel):
     """Their numbers, in the order of the page."""
 
 
+class RowsBody(BaseModel):
+    """Features that are wanted as rows."""
+
+    features: list[int] = Field(min_length=1, max_length=500)
+    """Their numbers."""
+
+
+class FeatureRows(BaseModel):
+    """Features that were asked for by number."""
+
+    items: list[FeatureRow]
+    """In the order of the request."""
+
+
 @router.get("/features")
 def list_features(
     dictionary: str,
@@ -260,6 +274,15 @@ def list_features(
             for name, counts in selection.facets.items()
         ],
     )
+
+
+@router.post("/rows")
+def some_features(dictionary: str, body: Annotated[RowsBody, Body()], here: Here) -> FeatureRows:
+    """Chosen features as rows of a list, with their labels."""
+    index = here.index(dictionary)
+    for feature in body.features:
+        index.known(feature)
+    return FeatureRows(items=feature_rows(index, Listing.of(index), body.features))
 
 
 @router.get("/features/{feature}")

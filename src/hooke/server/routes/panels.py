@@ -1,5 +1,6 @@
 """The panels of a feature's page, each a request of its own: a slow one holds no other up."""
 
+import math
 from typing import Annotated
 
 import numpy as np
@@ -109,7 +110,7 @@ class ExamplePage(BaseModel):
     next: str | None
     """Cursor of the next page; null on the last."""
     total: int
-    """Examples of this group, without those left out as alike."""
+    """Examples of this group or range, without those left out as alike."""
     groups: list[GroupOut]
     """All groups."""
     n_alike: int
@@ -271,19 +272,32 @@ def feature_examples(
     here: Here,
     group: str = "strongest",
     unique: bool = True,
+    low: Annotated[float | None, Query(ge=0)] = None,
+    high: Annotated[float | None, Query(ge=0)] = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
 ) -> ExamplePage:
-    """A page of the texts that fire the feature; `unique` leaves out those that say nearly the same."""
+    """A page of the texts that fire the feature; `unique` leaves out those that say nearly the same.
+
+    With `low` or `high` they are those of every group whose activation lies between.
+    """
     card = card_of(here.index(dictionary), feature)
     groups = {one.name: one.examples for one in card.groups}
     if group not in groups and group not in GROUPS:
         raise UnknownName(f"No group of examples '{group}'.", "", f"Groups: {', '.join(GROUPS)}.")
-    examples = groups.get(group, ())
+    if low is None and high is None:
+        group_of, examples = {}, groups.get(group, ())
+    else:
+        within = card.within(low or 0.0, math.inf if high is None else high)
+        group_of = {(one.window, one.position): name for name, one in within}
+        examples = [one for _, one in within]
     kept = without_alike(examples) if unique else [(example, 0) for example in examples]
     start = place_of(cursor)
     return ExamplePage(
-        items=[example_out(card, group, example, n) for example, n in kept[start : start + limit]],
+        items=[
+            example_out(card, group_of.get((one.window, one.position), group), one, n)
+            for one, n in kept[start : start + limit]
+        ],
         next=cursor_after(start, limit, len(kept)),
         total=len(kept),
         groups=[GroupOut(group=name, n=len(some)) for name, some in groups.items()],

@@ -26,7 +26,7 @@ from hooke.directions.speak import Word
 from hooke.directions.sweep import Prepared, SpeakConfig, texts_of
 from hooke.errors import BadArtefact, HookeError, UnknownName
 from hooke.models.model import Model, Tokens
-from hooke.server.residents import ClientHere, Residents, ResidentsHere
+from hooke.server.residents import ClientHere, Residents, ResidentsHere, Waiting
 from hooke.server.routes.prompt_answers import MAX_TEXT, MessageIn
 from hooke.server.routes.prompts import indexes_by_dictionary, tokens_of, vocabulary_of
 from hooke.server.streams import event_response
@@ -124,6 +124,13 @@ class EstimateOut(BaseModel):
     """Upper end."""
 
 
+class QueueEvent(BaseModel):
+    """Event 'queue', while others are served first: before 'start', and again whenever the place changes."""
+
+    place: int
+    """How many turns of the model come before this stream's; 0 once its own has come."""
+
+
 class StartEvent(BaseModel):
     """Event 'start'."""
 
@@ -207,8 +214,10 @@ class SweepCell(BaseModel):
 class SteerEvents(BaseModel):
     """The events of a steering stream, by name; declared so that their shapes are in the schema."""
 
+    queue: QueueEvent
+    """While the model is busy for others."""
     start: StartEvent
-    """First."""
+    """First of what the model says."""
     warning: WarningEvent
     """Where a strength is beyond what the corpus holds."""
     token: TokenEvent
@@ -227,14 +236,14 @@ Event = tuple[str, BaseModel]
 
 @router.post("/steer", response_class=StreamingResponse, responses=_STREAM)
 async def steer(body: Annotated[SteerBody, Body()], here: ResidentsHere, client: ClientHere) -> StreamingResponse:
-    """A prompt continued in several arms, token by token; events start, warning, token, metrics, then end."""
+    """A prompt continued in several arms, token by token; events queue, start, warning, token, metrics, then end."""
     prepared = await run_sync(lambda: _prepared(here, body))
     return await _streamed(here.stream_with_model(body.model, client, lambda model: _steered(model, body, prepared)))
 
 
 @router.post("/steer/sweep", response_class=StreamingResponse, responses=_STREAM)
 async def sweep(body: Annotated[SweepBody, Body()], here: ResidentsHere, client: ClientHere) -> StreamingResponse:
-    """The recipe at several strengths; events start, warning, cell (one for each strength and arm), then end."""
+    """The recipe at several strengths; events queue, start, warning, cell (one for each strength and arm), then end."""
     prepared = await run_sync(lambda: _prepared(here, body))
     return await _streamed(here.stream_with_model(body.model, client, lambda model: _swept(model, body, prepared)))
 
@@ -324,21 +333,25 @@ def _swept(model: Model, body: SweepBody, prepared: Prepared) -> Iterator[Event 
         yield "cell", sent
 
 
-async def _streamed(items: AsyncIterator[Event | None]) -> StreamingResponse:
-    """The stream, begun: what is refused before its first event is a plain refusal, not an event."""
+async def _streamed(items: AsyncIterator[Event | Waiting | None]) -> StreamingResponse:
+    """The stream, begun: what is refused before its first event, so without having waited, is a plain refusal."""
     first = await anext(items)
     return event_response(_from(first, items))
 
 
-async def _from(first: Event | None, items: AsyncIterator[Event | None]) -> AsyncIterator[Event]:
+async def _from(first: Event | Waiting | None, items: AsyncIterator[Event | Waiting | None]) -> AsyncIterator[Event]:
     try:
         if first is not None:
-            yield first
+            yield _event(first)
         async for item in items:
             if item is not None:
-                yield item
+                yield _event(item)
     finally:
         await items.aclose()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _event(item: Event | Waiting) -> Event:
+    return ("queue", QueueEvent(place=item.place)) if isinstance(item, Waiting) else item
 
 
 def _start(model: Model, text: str, prompt: Tokens, arms: Sequence[str], promoted: Sequence[int]) -> StartEvent:

@@ -1,5 +1,5 @@
 /** The rows of the features page: a listing, a search or a list of the reader's, one page after the other. */
-import { get, type Schemas } from "../../api/client";
+import { get, post, type Schemas } from "../../api/client";
 import { asProblem, type Problem } from "../../api/problem";
 import { Request } from "../../app/request.svelte";
 import type { Query } from "../../app/router";
@@ -112,15 +112,9 @@ async function rowsOf(dictionary: string, query: Query, cursor?: string, signal?
   };
 }
 
-/** Rows of a list of the reader's, each from the head of its page. */
+/** Rows of a list of the reader's. */
 async function chosen(dictionary: string, features: readonly number[], signal?: AbortSignal): Promise<Rows> {
-  const heads = await Promise.all(features.map((feature) => get("/api/dictionaries/{dictionary}/features/{feature}", { path: { dictionary, feature }, signal })));
-  const items = heads.map((head): Row => {
-    const best = head.labels[0];
-    return {
-      feature: head.feature, address: head.address, label: best?.text ?? "", kind: best?.kind ?? "", source: best?.source ?? "", part: "",
-      score: best?.score ?? null, f1: best?.f1 ?? null, density: head.density, max: head.max, hit: null,
-    };
-  });
-  return { items, next: null, total: items.length, isBounded: false, n: null, hidden: [], facets: [], note: "", tookMs: null, jump: null };
+  const { items } = features.length === 0 ? { items: [] } : await post("/api/dictionaries/{dictionary}/rows", { path: { dictionary }, body: { features: [...features] }, signal });
+  const rows = items.map((item): Row => ({ ...item, hit: null }));
+  return { items: rows, next: null, total: rows.length, isBounded: false, n: null, hidden: [], facets: [], note: "", tookMs: null, jump: null };
 }

@@ -26,7 +26,7 @@ export type ModeName = "token" | "probability" | "rank" | "entropy" | "norm" | "
 export interface Row {
   name: string;
   layer: number;
-  /** Place of the dictionary among the prompt's; -1 where the row is of the stream. */
+  /** Place of the dictionary among the prompt's; -1 where the row is of the stream, or of a layer without one. */
   dictionary: number;
   /** Which of the strongest features, from 0. */
   rank: number;
@@ -75,15 +75,22 @@ export function modesOf(prompt: PromptOut): Mode[] {
 /** Rows of the grid in a mode. */
 export function rowsOf(mode: Mode, prompt: PromptOut, data: GridData): Row[] {
   if (mode.isStream) return Array.from({ length: prompt.n_layers }, (_, layer) => ({ name: `${layer}`, layer, dictionary: -1, rank: 0 }));
-  return prompt.dictionaries.flatMap((one, dictionary) => {
-    const nRanks = mode.name === "features" ? Math.min(MOST_RANKS, data.dictionaries[dictionary]?.k ?? 0) : 1;
-    const layer = one.layer ?? 0;
-    return Array.from({ length: nRanks }, (_, rank) => ({ name: nRanks > 1 ? `${layer} · #${rank + 1}` : `${layer}`, layer, dictionary, rank }));
-  });
+  return Array.from({ length: prompt.n_layers }, (_, layer) => {
+    const own = prompt.dictionaries.flatMap((one, dictionary) => ((one.layer ?? 0) === layer ? [dictionary] : []));
+    return own.length > 0 ? own.flatMap((dictionary) => rowsOfDictionary(mode, data, layer, dictionary)) : [{ name: `${layer}`, layer, dictionary: -1, rank: 0 }];
+  }).flat();
 }
 
+function rowsOfDictionary(mode: Mode, data: GridData, layer: number, dictionary: number): Row[] {
+  const nRanks = mode.name === "features" ? Math.min(MOST_RANKS, data.dictionaries[dictionary]?.k ?? 0) : 1;
+  return Array.from({ length: nRanks }, (_, rank) => ({ name: nRanks > 1 ? `${layer} · #${rank + 1}` : `${layer}`, layer, dictionary, rank }));
+}
+
+/** The label of a feature of one of the prompt's dictionaries, given by its place; empty where it is not known. */
+export type LabelOf = (dictionary: number, feature: number) => string;
+
 /** What each cell shows in a mode. */
-export function markOf(mode: Mode, prompt: PromptOut, data: GridData, rows: readonly Row[]): (row: number, column: number) => CellMark {
+export function markOf(mode: Mode, prompt: PromptOut, data: GridData, rows: readonly Row[], labelOf: LabelOf = () => ""): (row: number, column: number) => CellMark {
   const size = prompt.tokens.length;
   const at = (name: string): ((row: number, column: number) => number) => {
     const values = data.arrays[name]?.data;
@@ -122,9 +129,11 @@ export function markOf(mode: Mode, prompt: PromptOut, data: GridData, rows: read
       const tops = data.dictionaries.map((one) => Math.max(1e-9, ...Array.from(one.acts).slice(size > 1 ? one.k : 0)));
       return (row, column) => {
         const { dictionary, rank } = rows[row]!;
-        const read = data.dictionaries[dictionary]!;
-        const act = read.acts[column * read.k + rank] ?? 0;
-        return act > 0 ? { text: `${read.ids[column * read.k + rank]}`, heat: Math.min(1, act / tops[dictionary]!) } : none;
+        const read = data.dictionaries[dictionary];
+        const act = read?.acts[column * read.k + rank] ?? 0;
+        if (!read || act <= 0) return none;
+        const feature = read.ids[column * read.k + rank]!;
+        return { text: `${feature} ${labelOf(dictionary, feature)}`.trim(), heat: Math.min(1, act / tops[dictionary]!) };
       };
     }
     case "active":
@@ -133,6 +142,7 @@ export function markOf(mode: Mode, prompt: PromptOut, data: GridData, rows: read
       const tops = data.dictionaries.map((one) => fullHeat(Array.from(of(one))));
       return (row, column) => {
         const { dictionary } = rows[row]!;
+        if (dictionary < 0) return none;
         const value = of(data.dictionaries[dictionary]!)[column] ?? NaN;
         return { text: mode.name === "active" ? number(value) : percent(value), heat: Math.min(1, value / tops[dictionary]!) };
       };
@@ -141,24 +151,26 @@ export function markOf(mode: Mode, prompt: PromptOut, data: GridData, rows: read
 }
 
 /** A cell in a sentence, for screen readers and the line below the grid. */
-export function cellInWords(mode: Mode, prompt: PromptOut, data: GridData, row: Row, column: number): string {
+export function cellInWords(mode: Mode, prompt: PromptOut, data: GridData, row: Row, column: number, labelOf: LabelOf = () => ""): string {
   const token = `token ${column} “${tokenText(prompt.tokens[column]?.text ?? "")}”`;
   const place = row.layer * prompt.tokens.length + column;
   const value = (name: string): number => data.arrays[name]?.data[place] ?? NaN;
-  if (!mode.isStream) {
+  if (row.dictionary >= 0) {
     const read = data.dictionaries[row.dictionary]!;
     const name = prompt.dictionaries[row.dictionary]!.name;
     const spot = column * read.k + row.rank;
     const act = read.acts[spot] ?? 0;
-    const feature = mode.name !== "features" ? "" : act > 0 ? `feature ${read.ids[spot]} at ${number(act)}, ` : "no more features, ";
+    const label = mode.name === "features" && act > 0 ? labelOf(row.dictionary, read.ids[spot]!) : "";
+    const feature = mode.name !== "features" ? "" : act > 0 ? `feature ${read.ids[spot]}${label && ` (${label})`} at ${number(act)}, ` : "no more features, ";
     return `${token}, ${name}: ${feature}${number(read.nActive[column])} active, ${percent(read.unexplained[column])} left over`;
   }
   const norm = `norm ${number(value("norm"))}`;
-  if (!prompt.has_lens) return `${token}, layer ${row.layer}: ${norm}`;
+  const where = `${token}, layer ${row.layer}${mode.isStream ? "" : ", where no dictionary is open"}`;
+  if (!prompt.has_lens) return `${where}: ${norm}`;
   const rank = value("lens_rank");
   const next = rank < 0 ? "" : `, the real next token is number ${number(rank + 1)}`;
   const guess = `“${tokenText(data.texts[value("lens_id")] ?? "")}” ${percent(Math.exp(value("lens_logprob")))}`;
-  return `${token}, layer ${row.layer}: the lens says ${guess}${next}; entropy ${fixed(value("entropy"))}, ${norm}`;
+  return `${where}: the lens says ${guess}${next}; entropy ${fixed(value("entropy"))}, ${norm}`;
 }
 
 function readTexts(buffer: ArrayBuffer): Record<string, string> {

@@ -10,6 +10,8 @@ export class SteerSession {
   /** idle: nothing asked; waiting: for the model's turn; streaming; over: ended or stopped. */
   state = $state<"idle" | "waiting" | "streaming" | "over">("idle");
   arms = $state.raw<Partial<Record<Arm, Sample[]>>>({});
+  /** Turns of the model that come before this run's. */
+  place = $state(0);
   start = $state.raw<Schemas["StartEvent"] | null>(null);
   warnings = $state.raw<readonly Schemas["WarningEvent"][]>([]);
   metrics = $state.raw<Schemas["MetricsEvent"] | null>(null);
@@ -44,7 +46,7 @@ export class SteerSession {
     this.#abort?.abort();
     const own = new AbortController();
     this.#abort = own;
-    Object.assign(this, { state: "waiting", arms: {}, start: null, warnings: [], metrics: null, cells: [], problem: null, isStopped: false });
+    Object.assign(this, { state: "waiting", place: 0, arms: {}, start: null, warnings: [], metrics: null, cells: [], problem: null, isStopped: false });
     try {
       for await (const { event, data } of events("POST", path, { body, signal: own.signal })) {
         if (own.signal.aborted) return;
@@ -57,7 +59,8 @@ export class SteerSession {
   }
 
   #read(event: string, said: unknown): void {
-    if (event === "start") {
+    if (event === "queue") this.place = (said as Schemas["QueueEvent"]).place;
+    else if (event === "start") {
       this.start = said as Schemas["StartEvent"];
       this.state = "streaming";
     } else if (event === "warning") this.warnings = [...this.warnings, said as Schemas["WarningEvent"]];
