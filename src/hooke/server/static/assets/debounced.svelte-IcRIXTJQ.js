@@ -1,1 +1,0 @@
-import{ht as e,nt as t,ot as n,pt as r,rt as i}from"./index-C8R2q0nj.js";var a=class{#e=e();constructor(e,t){r(this.#e,i(e)),n(()=>{let n=e(),i=window.setTimeout(()=>r(this.#e,n),t);return()=>window.clearTimeout(i)})}get value(){return t(this.#e)}};export{a as t};

@@ -1,0 +1,1 @@
+function e(e,t){let n=t.length+1,r=new Uint16Array((e.length+1)*n);for(let i=e.length-1;i>=0;i--)for(let a=t.length-1;a>=0;a--)r[i*n+a]=e[i]===t[a]?1+r[(i+1)*n+a+1]:Math.max(r[(i+1)*n+a],r[i*n+a+1]);let i=t.map(()=>!0);for(let a=0,o=0;a<e.length&&o<t.length;)e[a]===t[o]?(i[o]=!1,a+=1,o+=1):r[(a+1)*n+o]>=r[a*n+o+1]?a+=1:o+=1;return i}export{e as t};
