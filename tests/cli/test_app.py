@@ -16,7 +16,8 @@ from hooke.errors import BadArtefact, UnknownName
 
 VERB_NAMES = {
     "quickstart", "model list", "model info", "model check", "model chat", "harvest", "train", "dictionary list",
-    "dictionary eval", "dictionary import", "dictionary export", "index", "search", "feature", "read", "lens", "steer", "serve", "doctor",
+    "dictionary eval", "dictionary import", "dictionary export", "index", "search", "feature", "read", "lens", "steer",
+    "serve", "doctor",
 }  # fmt: skip
 
 
