@@ -314,11 +314,8 @@ class _Tally:
         layers = self.replacement.layers
         acts = {layer: self.replacement.encode(layer, xs[layer]) for layer in layers}
         rows = [self._of_layer(place, acts, xs[layer], ys[layer], counted) for place, layer in enumerate(layers)]
-        by_window = [[column[window] for column in zip(*rows, strict=True)] for window in range(len(counted))]
-        for own, every, sums in by_window:
-            self.counted.append(np.stack(own))
-            self.everywhere.append(np.stack(every))
-            self.sums.append(np.stack(sums))
+        for kept, columns in zip((self.counted, self.everywhere, self.sums), zip(*rows, strict=True), strict=True):
+            kept.extend(np.stack(columns, axis=1))
 
     def _of_layer(
         self, place: int, acts: dict[int, SparseActs], x: Tensor, y: Tensor, counted: Tensor

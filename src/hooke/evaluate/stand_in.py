@@ -37,12 +37,12 @@ class Baseline:
 
     tokens: tuple[Tokens, ...]
     """Batches of windows."""
-    counted: tuple[Bool[Tensor, "window pos"], ...]
+    counted: tuple[Tensor, ...]
     """Where the MLPs are replaced."""
-    scored: tuple[Bool[Tensor, "window pos_before"], ...]
+    scored: tuple[Tensor, ...]
     """From which positions a next token is predicted that is scored."""
-    own: tuple[Float[Tensor, "scored vocab"], ...]
-    """Log-probabilities: 4 bytes for each scored token and word of the vocabulary."""
+    own: tuple[Tensor, ...]
+    """Log-probabilities, [scored, vocab] for each batch: 4 bytes for each scored token and word of the vocabulary."""
 
     @classmethod
     def of(cls, model: Model, batches: Sequence[Windows]) -> "Baseline":
