@@ -226,6 +226,16 @@ def test_a_live_stream_is_mixed_over_the_buffer_and_kept_at_half():
     assert 80 < float(first.std()) < 190
 
 
+def test_several_sites_stand_side_by_side_token_by_token():
+    def two(stream: Iterator[ActivationBatch]) -> Iterator[ActivationBatch]:
+        for batch in stream:
+            yield replace(batch, sites=batch.sites | {Site("embed"): -batch.sites[POST][:, :1].repeat(1, 2)})
+
+    for batch in buffered(two(live([50] * 8)), [Site("embed"), POST], 20, generator=seeded(), buffer_tokens=100):
+        assert batch.shape == (20, 5)
+        assert torch.equal(batch[:, 0], -batch[:, 2])
+
+
 def test_a_stream_without_the_site_is_refused():
     with pytest.raises(UnknownSite, match="carries resid_post.1"):
         next(buffered(live([5]), "embed", 2, generator=seeded()))

@@ -9,7 +9,7 @@ import torch
 from hooke.cli.app import main
 from hooke.dictionaries import load_replacement
 from hooke.dictionaries.formats.circuit_tracer import write_circuit_tracer
-from hooke.dictionaries.formats.native_sets import save_set
+from hooke.dictionaries.formats.native_sets import save_replacement, save_set
 from tests.cli.conftest import Hooke
 from tests.cli.tiny_lab import TinyLab, write_dictionary
 from tests.dictionaries.transcoders import transcoder_set
@@ -72,6 +72,19 @@ def test_transcoders_go_out_and_come_in(hooke: Hooke, tiny: TinyLab, tmp_path: P
     assert fitting.data["reads"] == "mlp_in of layers 0-2"
     for name in ("small", "back", "fitting"):
         shutil.rmtree(tiny.lab.path("dictionaries", name))
+
+
+def test_eval_of_transcoders_shows_each_layer_and_all_together(hooke: Hooke, tiny: TinyLab):
+    made = transcoder_set(d_in=32, d_out=32)
+    save_replacement(made, tiny.lab.path("dictionaries", "small"), name="small", model=str(tiny.model))
+    command = EVAL.replace("tiny", "small").replace("640", "128")
+    data = hooke(command + " --each-layer --json").data
+    claims = {one["claim"] for one in data["findings"]}
+    assert "small: all layers replaced: KL divergence from the model's own predictions" in claims
+    assert "small: layer 2 replaced: cross-entropy added" in claims
+    assert [one["layer"] for one in data["measured"]["layers"]] == [0, 1, 2]
+    assert hooke(command).out.startswith("small  mlp_in of layers 0-2 of tiny-model")
+    shutil.rmtree(tiny.lab.path("dictionaries", "small"))
 
 
 def test_imports_and_exports_that_cannot_be(hooke: Hooke, tiny: TinyLab, tmp_path: Path):

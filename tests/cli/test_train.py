@@ -2,13 +2,16 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from hooke.cli.bars import Lines
-from hooke.cli.train import Metrics
+from hooke.cli.train import Metrics, parse_layers
+from hooke.dictionaries import load_replacement
+from hooke.errors import BadRequest
 from hooke.progress import Sink
 from tests.cli.conftest import Hooke
 from tests.cli.tiny_lab import TinyLab
@@ -32,9 +35,51 @@ def test_a_dictionary_straight_from_a_model(hooke: Hooke, tiny: TinyLab):
     tiny.lab.find("dictionaries", "from-model")
 
 
+TRANSCODERS = f"train {{}} --model MODEL --form {{}} --corpus CORPUS --context 32 {SIZES}"
+
+
+def test_transcoders_of_all_layers_straight_from_a_model(hooke: Hooke, tiny: TinyLab):
+    data = hooke(TRANSCODERS.format("small", "transcoder") + " --skip --json").data
+    assert data["site"] == "mlp_in of each of layers 0-2"
+    assert set(data["metrics"]["parts"]) == {"mlp_in.0", "mlp_in.1", "mlp_in.2"}
+    made = load_replacement("small", lab=tiny.lab)
+    assert made.layers == (0, 1, 2)
+    assert made.skip(1) is not None
+    found = {one["name"]: one for one in hooke("dictionary list --json").data["dictionaries"]}
+    assert found["small"]["reads"] == "mlp_in of layers 0-2"
+    shutil.rmtree(tiny.lab.find("dictionaries", "small"))
+
+
+def test_a_cross_layer_transcoder_of_some_layers_from_a_store(hooke: Hooke, tiny: TinyLab):
+    sites = " ".join(f"--site {kind}.{layer}" for kind in ("resid_mid", "mlp_out") for layer in (1, 2))
+    hooke(f"harvest MODEL --name both {sites} --tokens 1500 --corpus CORPUS --context 32")
+    command = f"train cross --activations both --form crosslayer --reads resid_mid --layers 1-2 {SIZES}"
+    assert "64 features at resid_mid of each of layers 1-2" in hooke(command).out
+    assert load_replacement("cross", lab=tiny.lab).targets(1) == (1, 2)
+    shutil.rmtree(tiny.lab.find("dictionaries", "cross"))
+    shutil.rmtree(tiny.lab.find("activations", "both"))
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"), [("all", [0, 1, 2, 3]), ("2", [2]), ("0-1,3", [0, 1, 3]), ("3, 3, 1-2", [1, 2, 3])]
+)
+def test_layers_are_named_by_words(text: str, layers: list[int]):
+    assert parse_layers(text, 4) == layers
+
+
+@pytest.mark.parametrize("text", ["", "4", "2-1", "a", "0-9", "1,,2", "-1"])
+def test_words_that_name_no_layers_are_refused(text: str):
+    with pytest.raises(BadRequest, match="There are layers 0-3"):
+        parse_layers(text, 4)
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
+        (TRANSCODERS.format("x", "transcoder") + " --layers 7", "'7' names no layers. There are layers 0-2."),
+        (TRANSCODERS.format("x", "transcoder") + " --site mlp_in.1", "Transcoders have layers, no site."),
+        (f"train x --activations store --form transcoder {SIZES}", "'mlp_in.0' was not harvested."),
+        (f"train x --activations store --site resid_post.1 --skip {SIZES}", "A dictionary that reconstructs what it"),
         (f"train x {SIZES}", "A training has one source."),
         (f"train x --activations store --model MODEL {SIZES}", "A training has one source."),
         (f"train x --activations store {SIZES}", "The store 'store' holds 2 sites. mlp_out.0, resid_post.1."),

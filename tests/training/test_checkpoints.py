@@ -24,8 +24,8 @@ def test_the_next_steps_are_the_same_bit_for_bit(kind: str, path: Path):
     state = begun(kind, dead_after=600)
     for number in range(4):
         advance(state, batch(number))
-    save_checkpoint(path, state, TASK)
-    again = load_checkpoint(path, state.config, TASK, device=CPU)
+    save_checkpoint(path, [state], TASK)
+    (again,) = load_checkpoint(path, state.config, TASK, device=CPU)
     for number in range(4, 8):
         ours, theirs = advance(state, batch(number)), advance(again, batch(number))
         assert float(ours.loss) == float(theirs.loss)
@@ -38,7 +38,7 @@ def test_the_next_steps_are_the_same_bit_for_bit(kind: str, path: Path):
 
 def test_another_task_is_told_by_what_differs(path: Path):
     state = begun()
-    save_checkpoint(path, state, TASK)
+    save_checkpoint(path, [state], TASK)
     other = {"config": {"k": 4, "groups": (1, 2)}, "site": "resid_post.1"}
     with pytest.raises(BadRequest, match="config.k was 3, is 4"):
         load_checkpoint(path, state.config, other, device=CPU)
@@ -46,18 +46,18 @@ def test_another_task_is_told_by_what_differs(path: Path):
 
 def test_weights_that_are_not_finite_are_not_saved(path: Path):
     state = begun()
-    save_checkpoint(path, state, TASK)
+    save_checkpoint(path, [state], TASK)
     good = path.read_bytes()
     with torch.no_grad():
         state.weights.encoder[0, 0] = torch.nan
     with pytest.raises(HookeError, match="not finite"):
-        save_checkpoint(path, state, TASK)
+        save_checkpoint(path, [state], TASK)
     assert path.read_bytes() == good
 
 
 def test_damaged_checkpoints_are_refused(path: Path):
     state = begun()
-    save_checkpoint(path, state, TASK)
+    save_checkpoint(path, [state], TASK)
     good = path.read_bytes()
     for broken in (b"", good[: len(good) // 2], good.replace(b"idle", b"idol"), good.replace(b'"task"', b'"tusk"')):
         path.write_bytes(broken)

@@ -50,3 +50,20 @@ def test_kinds_differ_in_competition_and_norms():
     assert [kind for kind in made if made[kind].is_competitive] == ["topk", "batchtopk"]
     assert [kind for kind in made if not made[kind].has_unit_rows] == ["relu"]
     assert made["topk"].prefixes == (64,)
+
+
+@pytest.mark.parametrize("changes", [{"tanh_slope": 1.0}, {"pre_activation": 0.1}])
+def test_kinds_without_a_penalty_refuse_its_settings(changes: dict):
+    with pytest.raises(BadConfig, match="kind topk has no penalty"):
+        TrainConfig(n_features=40, n_tokens=10, **changes)
+    TrainConfig(n_features=40, n_tokens=10, kind="jumprelu", **changes)
+
+
+def test_a_slope_must_be_above_zero():
+    with pytest.raises(BadConfig, match="tanh_slope"):
+        TrainConfig(n_features=40, n_tokens=10, kind="relu", tanh_slope=0.0)
+
+
+def test_rows_are_free_where_the_penalty_sees_their_norm():
+    assert TrainConfig(n_features=40, n_tokens=10, kind="jumprelu").has_unit_rows
+    assert not TrainConfig(n_features=40, n_tokens=10, kind="jumprelu", tanh_slope=1.0).has_unit_rows

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from hooke.dictionaries.dictionary import Dictionary
-from hooke.dictionaries.load import load_dictionary
+from hooke.dictionaries.load import load_dictionary, load_replacement
 from hooke.errors import BadRequest, HookeError, LabBusy, ShapeMismatch
 from hooke.lab import writing
 from hooke.progress import showing
 from hooke.training.config import TrainConfig
-from hooke.training.train import CHECKPOINT, LOG, train, working_folder
+from hooke.training.train import CHECKPOINT, LOG, train, train_replacement, working_folder
+from tests.training import planted_layers
 from tests.training.planted import D, batch, batches, recovery
 from tests.training.test_weights import KINDS
 
@@ -225,3 +226,48 @@ def test_a_run_that_was_started_differently_is_refused(tmp_path: Path):
 def test_two_runs_do_not_write_the_same_dictionary(tmp_path: Path):
     with writing(tmp_path / "made"), pytest.raises(LabBusy):
         run(tmp_path / "made", config())
+
+
+def replacement(folder: Path, asked: TrainConfig, stream=None, *, crosses_layers: bool = False):
+    return train_replacement(
+        asked,
+        stream or planted_layers.batches(),
+        layout=planted_layers.layout(crosses_layers=crosses_layers),
+        model_name="planted",
+        folder=folder,
+    )
+
+
+@pytest.mark.parametrize("crosses_layers", [False, True])
+def test_transcoders_that_were_stopped_go_on_to_the_same_weights_bit_for_bit(crosses_layers: bool, tmp_path: Path):
+    asked = config("batchtopk", n_tokens=30 * 256, checkpoint_every=10 * 256, n_features=48, skip=True, dead_after=600)
+    expected = replacement(tmp_path / "whole", asked, crosses_layers=crosses_layers)
+
+    def stopped() -> Iterator[Tensor]:
+        yield from islice(planted_layers.batches()(0), 17)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replacement(tmp_path / "made", asked, stopped(), crosses_layers=crosses_layers)
+    assert (working_folder(tmp_path / "made") / CHECKPOINT).exists()
+    with pytest.raises(BadRequest, match="crosses_layers was"):
+        replacement(tmp_path / "made", asked, crosses_layers=not crosses_layers)
+    replacement(tmp_path / "made", asked, crosses_layers=crosses_layers)
+    found, every = load_replacement(tmp_path / "made"), torch.arange(48)
+    for layer in planted_layers.LAYERS:
+        assert torch.equal(found.encoder_rows(layer, every), expected.encoder_rows(layer, every))
+        assert torch.equal(found.bias(layer), expected.bias(layer))
+        for target in expected.targets(layer):
+            assert torch.equal(found.decoder_rows(layer, every, target), expected.decoder_rows(layer, every, target))
+
+
+def test_the_folder_of_transcoders_has_what_is_known_of_each_layer(tmp_path: Path):
+    replacement(tmp_path / "made", config(n_tokens=8 * 256, n_features=48))
+    assert load_dictionary(tmp_path / "made" / "layer-2").name == "made.2"
+    metrics = json.loads((tmp_path / "made" / "metrics.json").read_text())
+    assert list(metrics["parts"]) == ["mlp_in.1", "mlp_in.2", "mlp_in.4"]
+    assert metrics["fvu"] == pytest.approx(sum(one["fvu"] for one in metrics["parts"].values()) / 3)
+    provenance = json.loads((tmp_path / "made" / "provenance.json").read_text())
+    assert provenance["inputs"]["writes"] == ["mlp_out.1", "mlp_out.2", "mlp_out.4"]
+    assert provenance["inputs"]["config"]["ste_to_encoder"] is False
+    assert (tmp_path / "made" / LOG).is_file()

@@ -21,9 +21,10 @@ def config(kind: str = "topk", **changes) -> TrainConfig:
     return TrainConfig(**({"kind": kind, "n_features": 40, "n_tokens": 1000, **KINDS[kind]} | changes))
 
 
-def scrambled(config: TrainConfig, d: int, seed: int = 0) -> Weights:
+def scrambled(config: TrainConfig, d: int, seed: int = 0, d_out: int | None = None, n_targets: int = 1) -> Weights:
     """Weights as they could be in the middle of a training."""
-    weights = first_weights(config, d, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    weights = first_weights(config, d, generator=generator, d_out=d_out, n_targets=n_targets)
     for number, (_, tensor) in enumerate(weights.named()):
         tensor += 0.3 * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(seed + number))
     if config.has_unit_rows:
@@ -121,3 +122,34 @@ def test_what_was_folded_is_recorded():
     of_relu = fold(scrambled(free, 6), units, free, threshold=0.0, name="a", model="b", site="resid_post.1")
     assert "decoder_norm" in of_relu.config.folded
     assert (made.config.k, made.config.reads, made.config.kind) == (3, ("resid_post.1",), "batchtopk")
+
+
+@pytest.mark.parametrize("extra", [{}, {"tanh_slope": 2.0}])
+@pytest.mark.parametrize("kind", KINDS)
+def test_folding_a_transcoder_leaves_what_it_writes_unchanged(kind: str, extra: dict):
+    asked = config(kind, skip=True, **(extra if kind in ("relu", "jumprelu") else {}))
+    x, y = 20 * inputs(1, 6) - 3, 7 * inputs(1, 5, seed=3) + 2
+    units, target_units = calibrate(20 * inputs(200, 6, seed=5) - 3, asked), calibrate(7 * inputs(200, 5) + 2, asked)
+    weights = scrambled(asked, 6, d_out=5)
+    target = prepare(y, target_units)[:, :-1]
+    outcome = dense_loss(weights, prepare(x, units), asked, 0.0, target)
+    expected = y + outcome.error / target_units.scale
+    threshold = outcome.threshold * (1 - 1e-6)
+    made = fold(
+        weights, units, asked, threshold=threshold, name="a", model="b", site="mlp_in.1", target=target_units,
+        writes="mlp_out.1",
+    )  # fmt: skip
+    torch.testing.assert_close(made(x), expected, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(made.W_dec.norm(dim=1), torch.ones(40))
+    assert (made.config.reads, made.config.writes, made.config.skip) == (("mlp_in.1",), ("mlp_out.1",), True)
+    assert f"output_scale={target_units.scale:.6g}" in made.config.folded
+
+
+def test_first_weights_of_a_transcoder_read_and_write_different_directions():
+    weights = first_weights(config(skip=True), 7, generator=torch.Generator().manual_seed(3), d_out=5, n_targets=3)
+    assert weights.encoder.shape == (40, 8)
+    assert weights.decoder.shape == (40, 15)
+    torch.testing.assert_close(weights.encoder.norm(dim=1), torch.ones(40))
+    torch.testing.assert_close(weights.decoder.norm(dim=1), torch.ones(40))
+    assert weights.skip is not None
+    assert weights.skip.shape == (7, 5)

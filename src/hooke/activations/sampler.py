@@ -1,6 +1,6 @@
 """Shuffled batches of activations, from a store on disk or from a live stream. Only counted tokens are given out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise
 from pathlib import Path
@@ -207,29 +207,31 @@ def _read(rows: _Rows, numbers: np.ndarray, group: int, batch: int, first: int) 
 
 def buffered(
     stream: Iterable[ActivationBatch],
-    site: str | Site,
+    site: str | Site | Sequence[Site],
     batch: int,
     *,
     generator: torch.Generator,
     buffer_tokens: int = 262_144,
 ) -> Iterator[Float[Tensor, "batch width"]]:
-    """Shuffled float32 batches of counted tokens from a live stream, on its device.
+    """Shuffled float32 batches of counted tokens from a live stream, on its device; several sites stand side by side.
 
     A buffer is filled, shuffled and given out down to half, then filled again; each token is given once, but for
     those that do not fill the last batch.
 
     Raises:
-        UnknownSite: the stream does not carry the site.
+        UnknownSite: the stream does not carry a site.
     """
-    wanted = parse_site(site) if isinstance(site, str) else site
+    named = [site] if isinstance(site, str | Site) else site
+    wanted = [parse_site(one) if isinstance(one, str) else one for one in named]
     keep = max(buffer_tokens // 2, batch)
     pieces: list[Tensor] = []
     for activations in stream:
-        if wanted not in activations.sites:
+        missing = [str(one) for one in wanted if one not in activations.sites]
+        if missing:
             there = ", ".join(map(str, activations.sites))
-            raise UnknownSite(f"'{wanted}' is not in the stream.", f"It carries {there}.", "Stream that site too.")
-        values = activations.sites[wanted]
-        pieces.append(values[activations.counted.to(values.device)].float())
+            raise UnknownSite(f"'{missing[0]}' is not in the stream.", f"It carries {there}.", "Stream that site too.")
+        counted = activations.counted.to(activations.sites[wanted[0]].device)
+        pieces.append(torch.cat([activations.sites[one][counted].float() for one in wanted], dim=1))
         if sum(map(len, pieces)) >= max(buffer_tokens, keep + batch):
             buffer = _shuffle(pieces, generator)
             n_given = (len(buffer) - keep) // batch * batch

@@ -8,6 +8,7 @@ from hooke.cli.claims import claims
 from hooke.cli.options import Everywhere, ModelOptions, TextOptions
 from hooke.cli.terminal import bars, note, table, title
 from hooke.errors import BadRequest, HookeError
+from hooke.lab import Lab
 from hooke.pages.numerals import number, percent
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ def evaluate(
     model: str | None = None,
     tokens: int = 65_536,
     loss_windows: int = 32,
+    each_layer: bool = False,
     seed: int = 0,
     text: TextOptions = TextOptions(corpus="default:heldout"),
     loading: ModelOptions = ModelOptions(),
@@ -191,6 +193,8 @@ def evaluate(
     each beside a random dictionary of the same shape and sparsity, with 95 % intervals. Special tokens and the first
     position are left out.
 
+    Transcoders of several layers are measured layer by layer and with all of them in the place of the MLPs.
+
     Parameters
     ----------
     dictionary
@@ -201,12 +205,19 @@ def evaluate(
         Tokens that reconstruction and firing are measured on.
     loss_windows
         Windows that the model's loss is measured on; 0 for none.
+    each_layer
+        Transcoders: put each layer alone in its MLP's place, too. It takes two runs of the model for each layer.
     seed
         Seed of the control and of the intervals.
     """
-    from hooke.dictionaries import load_dictionary
+    from hooke.dictionaries import find_dictionary, load_dictionary
+    from hooke.dictionaries.formats.native_sets import is_crosslayer, is_set
     from hooke.evaluate.reconstruction import ReconstructionConfig, reconstruction
 
+    folder = find_dictionary(dictionary, lab=everywhere.lab)
+    if is_set(folder) or is_crosslayer(folder):
+        measured = {"n_tokens": tokens, "n_loss_windows": loss_windows, "each_layer": each_layer, "seed": seed}
+        return _evaluate_replacement(folder, model, measured, text, loading, everywhere.lab)
     config = ReconstructionConfig(n_tokens=tokens, n_loss_windows=loss_windows, windows=text.windows(), seed=seed)
     opened = load_dictionary(dictionary, lab=everywhere.lab)
     corpus = text.open()
@@ -217,6 +228,39 @@ def evaluate(
         *claims(found.findings(), prefix=f"{found.dictionary}: "),
         "",
         table(("", ""), [("densities", f"{percent(10**low)} {bars(found.densities.counts)} {percent(10**high)}")]),
+        note(f"on {number(found.n_counted)} tokens of {found.corpus}, {found.n_windows} windows; seed {found.seed}"),
+    )
+    return Answer(data={"measured": found, "findings": found.findings()}, shown=shown)
+
+
+def _evaluate_replacement(
+    folder: Path, model: str | None, measured: dict[str, Any], text: TextOptions, loading: ModelOptions, lab: Lab
+) -> Answer:
+    from hooke.dictionaries import load_replacement
+    from hooke.evaluate.replacing import ReplacingConfig, replacing
+
+    config = ReplacingConfig(windows=text.windows(), **measured)
+    opened, corpus = load_replacement(folder, lab=lab), text.open()
+    found = replacing(loading.load(model or opened.model, lab), opened, corpus, config=config)
+    whole = [one for one in found.findings() if ": layer " not in one.claim]
+    columns = ("layer>", "FVU>", "control>", "L0>", "dead>", "cross-entropy added>", "same next token>")
+    rows = [
+        (
+            one.layer,
+            number(one.own.fvu.value),
+            number(one.control.fvu.value),
+            number(one.own.l0.value),
+            percent(one.own.dead_share.value),
+            number(one.alone.loss_added.value) if one.alone else "",
+            percent(one.alone.agreement.value) if one.alone else "",
+        )
+        for one in found.layers
+    ]
+    shown = (
+        title(found.replacement, f"{_of_layers(opened)['reads']} of {found.model}"),
+        *claims(whole, prefix=f"{found.replacement}: "),
+        "",
+        table(columns, rows),
         note(f"on {number(found.n_counted)} tokens of {found.corpus}, {found.n_windows} windows; seed {found.seed}"),
     )
     return Answer(data={"measured": found, "findings": found.findings()}, shown=shown)

@@ -1,30 +1,100 @@
 """`hooke train`: a dictionary, from stored activations or straight from a model that reads."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 from rich.console import Console
-from torch import Generator, Tensor
+from torch import Generator, Tensor, cat
 
 from hooke.cli.answer import Answer
 from hooke.cli.bars import Bars, Lines, sink_for
 from hooke.cli.options import Everywhere, ModelOptions, TextOptions
 from hooke.cli.terminal import note, table, title
+from hooke.configs import to_dict
+from hooke.dictionaries.replacement import layer_ranges
 from hooke.errors import BadRequest
 from hooke.lab import Lab
 from hooke.pages.numerals import number, percent
 from hooke.progress import showing
+from hooke.sites import parse_site
 from hooke.training import TrainConfig, working_folder
+from hooke.training.together import Layout, transcoder_layout
 from hooke.training.train import LOG
 
 _TRAINING = Group("Training", sort_key=3)
 
-# What to read: batches from any step on, the site, the model, and where they come from.
-Source = tuple[Callable[[int], Iterator[Tensor]], str, str, dict[str, Any]]
+# More of a live stream's tokens than fit into this are not shuffled with each other.
+_BUFFER_BYTES = 2**30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """What to train on."""
+
+    batches: Callable[[int], Iterator[Tensor]]
+    """Batches from any step on."""
+    layout: Layout
+    """What their columns are."""
+    model: str
+    """The model that read."""
+    inputs: dict[str, Any]
+    """Where they come from."""
+
+
+@Parameter(name="*", group=_TRAINING)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormOptions:
+    """What kind of dictionary is trained."""
+
+    form: Literal["autoencoder", "transcoder", "crosslayer"] = "autoencoder"
+    """autoencoder: what a site holds is reconstructed. transcoder: what each layer's MLP writes, from what it reads.
+    crosslayer: the same, with features that write to all later layers, too."""
+    layers: str = "all"
+    """Transcoders: which layers, like all, 5 or 0-11,20."""
+    reads: Literal["mlp_in", "resid_mid"] = "mlp_in"
+    """Transcoders: what is read, the MLP's own input or the stream before its norm."""
+
+    def layout(self, site: str | None, n_layers: int) -> Layout:
+        """What is read and written.
+
+        Raises:
+            BadRequest: a site and a form do not go together, or a layer is not there.
+            UnknownSite: there is no such site.
+        """
+        if self.form == "autoencoder":
+            assert site is not None
+            place = parse_site(site)
+            return Layout(reads=(place,), writes=(place,))
+        if site is not None:
+            raise BadRequest(
+                "Transcoders have layers, no site.", f"Found --site {site}.", "Give --layers and --reads instead."
+            )
+        layers = parse_layers(self.layers, n_layers)
+        return transcoder_layout(self.reads, layers, crosses_layers=self.form == "crosslayer")
+
+
+def parse_layers(text: str, n_layers: int) -> list[int]:
+    """The layers that words like all, 5 or 0-11,20 name.
+
+    Raises:
+        BadRequest: they name none, or one that is not there.
+    """
+    found: list[int] = []
+    for part in [f"0-{n_layers - 1}"] if text == "all" else text.split(","):
+        match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not first <= last < n_layers:
+            raise BadRequest(
+                f"'{text}' names no layers.", f"There are layers 0-{n_layers - 1}.", "Write all, 5 or 0-11,20."
+            )
+        found.extend(range(first, last + 1))
+    return sorted(set(found))
 
 
 def train(
@@ -34,6 +104,7 @@ def train(
     activations: str | None = None,
     model: str | None = None,
     site: str | None = None,
+    what: FormOptions = FormOptions(),
     config: Annotated[TrainConfig, Parameter(name="*", group=_TRAINING)],
     text: TextOptions = TextOptions(),
     loading: ModelOptions = ModelOptions(),
@@ -44,6 +115,9 @@ def train(
     They come from a store that was harvested (--activations), which is gone over as often as it takes, or straight
     from a model that reads the corpus once (--model and --site). A training that was stopped goes on from its last
     checkpoint when it is asked for again with the same words.
+
+    With --form transcoder or crosslayer, what the MLPs write is learnt from what they read, for all --layers in one
+    pass of the model.
 
     Parameters
     ----------
@@ -65,88 +139,106 @@ def train(
             "A training has one source.", "", "Give --activations NAME, or --model MODEL with --site SITE."
         )
     if activations is not None:
-        source = _from_store(lab, activations, site, config)
+        source = _from_store(lab, activations, site, what, config)
     else:
-        source = _from_model(lab, str(model), site, config, text, loading)
+        source = _from_model(lab, str(model), site, what, config, text, loading)
     return _train(name, folder, source, config, loading)
 
 
-def _from_store(lab: Lab, activations: str, site: str | None, config: TrainConfig) -> Source:
+def _from_store(lab: Lab, activations: str, site: str | None, what: FormOptions, config: TrainConfig) -> Source:
     from hooke.activations.sampler import ActivationStore
     from hooke.configs import content_hash
 
     store = ActivationStore.open(lab.find("activations", activations))
     there = [str(one) for one in store.sites]
-    if site is None and len(there) > 1:
+    if what.form == "autoencoder" and site is None and len(there) > 1:
         found = f"{', '.join(there)}."
         raise BadRequest(f"The store '{activations}' holds {len(there)} sites.", found, "Choose one with --site.")
-    wanted = site or there[0]
-    store.width(wanted)
+    n_layers = 1 + max((one.layer or 0) for one in store.sites)
+    layout = what.layout(site or (there[0] if what.form == "autoencoder" else None), n_layers)
+    for one in layout.sites:
+        store.width(one)
 
     def batches(skip: int) -> Iterator[Tensor]:
-        generator = Generator().manual_seed(config.seed)
-        return store.batches(wanted, config.batch, generator=generator, epochs=None, skip=skip)
+        # Sites of one width are shuffled the same way by generators of one seed.
+        each = [
+            store.batches(one, config.batch, generator=Generator().manual_seed(config.seed), epochs=None, skip=skip)
+            for one in layout.sites
+        ]
+        return each[0] if len(each) == 1 else (cat(columns, dim=1) for columns in zip(*each, strict=True))
 
-    return batches, wanted, store.spec.model, {"activations": activations, "store": content_hash(store.spec)}
+    inputs = {"activations": activations, "store": content_hash(store.spec)}
+    return Source(batches=batches, layout=layout, model=store.spec.model, inputs=inputs)
 
 
 def _from_model(
-    lab: Lab, model: str, site: str | None, config: TrainConfig, text: TextOptions, loading: ModelOptions
+    lab: Lab,
+    model: str,
+    site: str | None,
+    what: FormOptions,
+    config: TrainConfig,
+    text: TextOptions,
+    loading: ModelOptions,
 ) -> Source:
     from hooke.activations.harvest import stream
     from hooke.activations.sampler import buffered
 
-    if site is None:
+    if site is None and what.form == "autoencoder":
         raise BadRequest("A training on a model needs a site.", "", "Add --site, for example --site resid_post.15.")
     corpus, windows = text.open(), text.windows()
     opened = loading.load(model, lab)
-    (wanted,) = opened.expand([site])
+    layout = what.layout(site, opened.n_layers)
+    for one in layout.sites:
+        opened.require(one)
+    row_bytes = 4 * sum(opened.width(one) for one in layout.sites)
+    room = min(262_144, max(2 * config.batch, _BUFFER_BYTES // row_bytes))
 
     def batches(skip: int) -> Iterator[Tensor]:
         # Twice the tokens asked for: some of a corpus's tokens do not count. What is not needed is never read.
-        live = stream(opened, corpus, [wanted], windows=windows, n_tokens=2 * config.n_tokens)
-        shuffled = buffered(live, wanted, config.batch, generator=Generator().manual_seed(config.seed))
+        live = stream(opened, corpus, layout.sites, windows=windows, n_tokens=2 * config.n_tokens)
+        order = Generator().manual_seed(config.seed)
+        shuffled = buffered(live, layout.sites, config.batch, generator=order, buffer_tokens=room)
         return islice(shuffled, skip, None)
 
-    fingerprints = {"model": opened.fingerprint, "corpus": corpus.fingerprint, "context": windows.context}
-    return batches, str(wanted), opened.name, fingerprints
+    inputs = {"model": opened.fingerprint, "corpus": corpus.fingerprint, "context": windows.context}
+    return Source(batches=batches, layout=layout, model=opened.name, inputs=inputs)
 
 
 def _train(name: str, folder: Path, source: Source, config: TrainConfig, loading: ModelOptions) -> Answer:
     from hooke.models.load import pick_device
     from hooke.training import train as run
+    from hooke.training import train_replacement
 
-    batches, site, model, inputs = source
-    log = working_folder(folder) / LOG
+    log, layout = working_folder(folder) / LOG, source.layout
+    settings: dict[str, Any] = {"model_name": source.model, "folder": folder, "inputs": source.inputs}
+    settings |= {"device": pick_device(loading.device)}
     with showing(Metrics(sink_for(Console(stderr=True)), log)):
-        dictionary = run(
-            config,
-            batches,
-            site=site,
-            model_name=model,
-            folder=folder,
-            inputs=inputs,
-            device=pick_device(loading.device),
-        )
-    metrics = json.loads((folder / LOG).read_text(encoding="utf-8").splitlines()[-1])
-    data = {
-        "name": name,
-        "folder": folder,
-        "site": site,
-        "model": model,
-        "config": dictionary.config,
-        "metrics": metrics,
-    }
+        if layout.reads == layout.writes:
+            made = run(config, source.batches, site=layout.reads[0], **settings).config
+        else:
+            made = train_replacement(config, source.batches, layout=layout, **settings)
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    place = _place(layout)
+    data = {"name": name, "folder": folder, "site": place, "model": source.model, "metrics": metrics}
+    data |= {"config": made if layout.reads == layout.writes else to_dict(config)}
+    each = "" if len(layout.reads) == 1 else ", mean of the layers"
     rows = [
-        ("kind", f"{config.kind}, {number(dictionary.n_features)} features at {site} of {model}"),
+        ("kind", f"{config.kind}, {number(config.n_features)} features at {place} of {source.model}"),
         ("tokens", number(metrics["tokens"])),
-        ("FVU", f"{number(metrics['fvu'])} on the last batch, its mean removed"),
-        ("L0", number(metrics["l0"])),
+        ("FVU", f"{number(metrics['fvu'])} on the last batch, its mean removed{each}"),
+        ("L0", f"{number(metrics['l0'])}{each}"),
         ("dead", percent(metrics["dead_share"])),
         ("folder", folder),
     ]
     shown = (title(name, "dictionary"), table(("", ""), rows), note(f"On held-out text: hooke dictionary eval {name}"))
     return Answer(data=data, shown=shown)
+
+
+def _place(layout: Layout) -> str:
+    if len(layout.reads) == 1:
+        return str(layout.reads[0])
+    layers = layer_ranges([site.layer or 0 for site in layout.reads])
+    return f"{layout.reads[0].kind} of each of layers {layers}"
 
 
 class Metrics:

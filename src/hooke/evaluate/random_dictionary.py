@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from hooke.dictionaries import Dictionary
+from hooke.dictionaries import Dictionary, DictionaryConfig
 
 
 def random_dictionary(
@@ -22,8 +22,19 @@ def random_dictionary(
     It is no straw man: it is centred on the mean of this sample, and its decoder has the one scale that
     reconstructs the sample best. Where the dictionary writes where it reads, it decodes with what it encodes with.
     """
-    config = dictionary.config
     k = max(1, round(float(dictionary.encode(x).l0().float().mean())))
+    return random_features(dictionary.config, k, x, y, generator=generator)
+
+
+def random_features(
+    config: DictionaryConfig,
+    k: int,
+    x: Float[Tensor, "token d_in"],
+    y: Float[Tensor, "token d_out"],
+    *,
+    generator: torch.Generator,
+) -> Dictionary:
+    """The same for a dictionary with this config and so many active features per token."""
     directions = functional.normalize(_normal(config.n_features, config.d_in, generator), dim=-1).to(x.device)
     rows = directions
     if config.reads != config.writes:

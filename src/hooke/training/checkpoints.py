@@ -1,6 +1,7 @@
 """A training run on disk between two steps: one file, replaced in one rename."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +22,29 @@ _NUMBERS = ("step", "tokens", "threshold", "last_threshold", "share")
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-def save_checkpoint(path: Path, state: State, task: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, states: Sequence[State], task: dict[str, Any]) -> None:
     """Write the run as it is; `task` is the plain data that a run must agree with to go on from here.
+
+    Dictionaries that are trained together are one file, so that they go on from the same step.
 
     Raises:
         HookeError: a weight is not finite; the checkpoint that was there before stays.
         OutOfSpace: the disk cannot hold it.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(state).items()}
+    tensors = {
+        f"{number}.{name}": tensor.detach().cpu().contiguous()
+        for number, state in enumerate(states)
+        for name, tensor in _tensors(state).items()
+    }
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise diverged(state)
+        raise diverged(states[0])
     require_space(path.parent, sum(tensor.nbytes for tensor in tensors.values()))
-    units = {"scale": state.calibration.scale, "longest": state.calibration.longest}
-    numbers = {name: getattr(state, name) for name in _NUMBERS} | units
+    numbers = [_numbers(state) for state in states]
     with staged(path) as aside:
         save_file(tensors, aside, metadata={"task": json.dumps(task), "numbers": json.dumps(numbers)})
 
 
-def load_checkpoint(path: Path, config: TrainConfig, task: dict[str, Any], *, device: torch.device) -> State:
+def load_checkpoint(path: Path, config: TrainConfig, task: dict[str, Any], *, device: torch.device) -> list[State]:
     """The run as it was, on this device.
 
     Raises:
@@ -46,33 +52,57 @@ def load_checkpoint(path: Path, config: TrainConfig, task: dict[str, Any], *, de
         BadArtefact: the file is damaged.
     """
     header = read_header(path)
-    width = header["centre"][1][0] if "centre" in header else 0
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
         found, numbers = json.loads(metadata["task"]), json.loads(metadata["numbers"])
-        scale, longest = numbers.pop("scale"), numbers.pop("longest")
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise BadArtefact(
-            f"'{path}' could not be read as a checkpoint.", f"{error}.", "Delete it and start again."
-        ) from error
+        raise _damaged(path, str(error)) from error
     if found != json.loads(json.dumps(task)):
         raise BadRequest(
             f"The training under way in '{path.parent}' was started differently.",
             f"Different: {', '.join(_differences(found, task))}.",
             "Start it the same way to go on, choose another name, or delete that folder.",
         )
-    state = start(config, Calibration(torch.zeros(width), scale, longest), device=device)
-    tensors = _tensors(state)
+    try:
+        states = [_blank(config, number, one, header, device) for number, one in enumerate(numbers)]
+    except (KeyError, TypeError, IndexError, ValueError, ZeroDivisionError) as error:
+        raise _damaged(path, f"{error!r}") from error
+    tensors = {f"{at}.{name}": one for at, state in enumerate(states) for name, one in _tensors(state).items()}
     stored = read_weights(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
     with torch.no_grad():
         for name, tensor in tensors.items():
             tensor.copy_(stored[name])
-    for name, number in numbers.items():
-        setattr(state, name, number)
-    for tensor in state.optimiser.state.values():
-        tensor["step"].fill_(state.step)
-    return state
+    for state, one in zip(states, numbers, strict=True):
+        for name in _NUMBERS:
+            setattr(state, name, one[name])
+        for tensor in state.optimiser.state.values():
+            tensor["step"].fill_(state.step)
+    return states
+
+
+def _numbers(state: State) -> dict[str, Any]:
+    units = {"scale": state.calibration.scale, "longest": state.calibration.longest}
+    if state.target is not None:
+        units |= {"target_scale": state.target.scale, "target_longest": state.target.longest}
+    return {name: getattr(state, name) for name in _NUMBERS} | units
+
+
+def _blank(
+    config: TrainConfig, number: int, numbers: dict[str, Any], header: dict[str, Any], device: torch.device
+) -> State:
+    """A run with the widths and the units of the one in the file; its tensors are yet to be filled in."""
+
+    def width(name: str) -> int:
+        return header[f"{number}.{name}"][1][-1]
+
+    calibration = Calibration(torch.zeros(width("centre")), numbers["scale"], numbers["longest"])
+    if "target_scale" not in numbers:
+        return start(config, calibration, device=device, number=number)
+    d_out = width("target_centre")
+    target = Calibration(torch.zeros(d_out), numbers["target_scale"], numbers["target_longest"])
+    n_targets = width("decoder") // d_out
+    return start(config, calibration, device=device, target=target, n_targets=n_targets, number=number)
 
 
 def diverged(state: State) -> HookeError:
@@ -89,6 +119,7 @@ def _tensors(state: State) -> dict[str, Tensor]:
     tensors = dict(named)
     for name, tensor in named.items():
         tensors |= {f"{name}.{moment}": state.optimiser.state[tensor][moment] for moment in _MOMENTS}
+    tensors |= {} if state.target is None else {"target_centre": state.target.centre}
     return tensors | {
         "centre": state.calibration.centre,
         "idle": state.firing.idle,
@@ -103,3 +134,7 @@ def _differences(found: Any, asked: Any, at: str = "") -> list[str]:
             line for key in keys for line in _differences(found.get(key), asked.get(key), f"{at}.{key}".lstrip("."))
         ]
     return [] if found == asked else [f"{at} was {found}, is {asked}"]
+
+
+def _damaged(path: Path, why: str) -> BadArtefact:
+    return BadArtefact(f"'{path}' could not be read as a checkpoint.", f"{why}.", "Delete it and start again.")

@@ -11,8 +11,8 @@ Centre = Literal["median", "mean", "zero"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """Settings of one training run. Losses are in units in which the centred input, and the centred output where that is
-    another site, has mean squared norm d; over several layers they are summed.
+    """Settings of one training run. Losses are in units in which the centred input, and the centred output where that
+    is another site, has mean squared norm d; over several layers they are summed.
 
     Raises:
         BadConfig: the values do not go together.
@@ -29,10 +29,10 @@ class TrainConfig:
     sparsity: float = 1.0
     """Weight of the penalty: per unit of activation times decoder norm for relu, per active feature for jumprelu."""
     tanh_slope: float | None = None
-    """relu and jumprelu: penalise tanh(slope · activation · decoder norm) instead, linear for small activations and 1 for
-    large ones; the norm is that of all of a feature's decoder vectors together."""
+    """relu and jumprelu: penalise tanh(slope · activation · decoder norm) instead, linear for small activations and 1
+    for large ones; the norm is that of all of a feature's decoder vectors together."""
     pre_activation: float = 0.0
-    """relu and jumprelu: weight of a penalty on how far below its threshold a feature is, so that none dies for good."""
+    """relu and jumprelu: weight of a penalty on how far a feature is below its threshold, so that none dies."""
     skip: bool = False
     """Transcoders: whether the input also reaches the output by one matrix, trained with the rest."""
     groups: tuple[int, ...] = ()

@@ -7,8 +7,8 @@ With P the pattern of active pairs, a the activations on it and g = 2 (x̂ - x) 
 Nested dictionaries give each token one row per group. A group's reconstruction is the sum of its own and all earlier
 rows, so the gradient of a row is the sum over its own and all later groups.
 
-Features that write to several layers have their decoder vectors side by side, and g the errors of those layers likewise:
-the formulas stay as they are.
+Features that write to several layers have their decoder vectors side by side, and g the errors of those layers
+likewise: the formulas stay as they are.
 """
 
 from collections.abc import Sequence

@@ -47,8 +47,8 @@ def add_revival(
 ) -> None:
     """Add the gradient of the auxiliary loss (Gao 2024, A.2) to the `.grad` of the weights.
 
-    aux_weight · mean over tokens of |error + Σ of the k_aux largest dead features|²; the error is a constant. Of features
-    that write to several layers only what they write to their own is fitted.
+    aux_weight · mean over tokens of |error + Σ of the k_aux largest dead features|²; the error is a constant. Of
+    features that write to several layers only what they write to their own is fitted.
     """
     chosen = dead.nonzero().squeeze(1)
     n_tokens = max(1, int(len(x) * _TOKEN_SHARE))

@@ -9,29 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from hooke.configs import to_dict
+from hooke.dictionaries.crosslayer import CrossLayerTranscoder
 from hooke.dictionaries.dictionary import Dictionary
 from hooke.dictionaries.formats.native import save_dictionary
+from hooke.dictionaries.formats.native_sets import save_crosslayer, save_set
+from hooke.dictionaries.sets import TranscoderSet
 from hooke.errors import BadRequest, ShapeMismatch
 from hooke.lab import provenance, staged, writing
 from hooke.progress import track
-from hooke.sites import Site
+from hooke.sites import Site, parse_site
 from hooke.training.checkpoints import diverged, load_checkpoint, save_checkpoint
 from hooke.training.config import TrainConfig
-from hooke.training.losses import Outcome
-from hooke.training.state import State, advance, start
-from hooke.training.weights import calibrate, fold, prepare
+from hooke.training.together import Layout, Together, advance_all, begin, facts, finish, pooled, share_buffer
 
 # The batches after the first `skip` ones, or an iterator over all of them.
 Batches = Callable[[int], Iterator[Tensor]] | Iterator[Tensor]
 
 CHECKPOINT, LOG = "checkpoint.safetensors", "training.jsonl"
-
-# Features that fire on more than this share of tokens are counted in the log: many of them are a bad sign.
-_DENSE = 0.01
 
 
 def train(
@@ -56,19 +53,72 @@ def train(
         LabBusy: another process trains it.
         OutOfSpace: the disk cannot hold a checkpoint.
     """
-    work = working_folder(folder)
+    place = parse_site(site) if isinstance(site, str) else site
+    layout = Layout(reads=(place,), writes=(place,))
     task = {"config": to_dict(config), "site": str(site), "model": model_name, "inputs": dict(inputs or {})}
+    made = _train(config, batches, layout, task, folder, torch.device(device))
+    assert isinstance(made, Dictionary)
+    return made
+
+
+def train_replacement(
+    config: TrainConfig,
+    batches: Batches,
+    *,
+    layout: Layout,
+    model_name: str,
+    folder: Path,
+    inputs: Mapping[str, Any] | None = None,
+    device: str | torch.device = "cpu",
+) -> TranscoderSet | CrossLayerTranscoder:
+    """Train transcoders of several layers, or a cross-layer transcoder, on the same tokens; see `train`.
+
+    Batches have the sites of `layout.sites` side by side.
+
+    Raises:
+        BadConfig: the config does not go with the layout.
+        BadRequest, HookeError, LabBusy, OutOfSpace: see `train`.
+    """
+    places = {"reads": [str(site) for site in layout.reads], "writes": [str(site) for site in layout.writes]}
+    task = {"config": to_dict(config), **places, "crosses_layers": layout.crosses_layers}
+    task |= {"model": model_name, "inputs": dict(inputs or {})}
+    made = _train(config, batches, layout, task, folder, torch.device(device))
+    assert not isinstance(made, Dictionary)
+    return made
+
+
+def _train(
+    config: TrainConfig, batches: Batches, layout: Layout, task: dict[str, Any], folder: Path, device: torch.device
+) -> Dictionary | TranscoderSet | CrossLayerTranscoder:
+    work = working_folder(folder)
     with writing(folder):
         work.mkdir(parents=True, exist_ok=True)
-        state, stream = _begin(config, batches, work, task, torch.device(device))
-        _run(state, stream, work, task)
-        dictionary = finish(state, name=folder.name, model=model_name, site=str(site))
+        together, stream = _begin(config, batches, layout, work, task, device)
+        parts = _run(together, stream, work, task)
+        made = finish(together, name=folder.name, model=task["model"])
+        origin, metrics = provenance(seed=config.seed, inputs=task), _last_line(work / LOG)
+        if len(parts) > 1:
+            metrics |= {"parts": {str(site): one for site, one in zip(layout.reads, parts, strict=True)}}
         with staged(folder) as aside:
-            origin = provenance(seed=config.seed, inputs=task)
-            save_dictionary(dictionary, aside, metrics=_last_line(work / LOG), provenance=origin)
+            _save(made, aside, metrics, origin)
             shutil.copyfile(work / LOG, aside / LOG)
         shutil.rmtree(work)
-    return dictionary
+    return made
+
+
+def _save(
+    made: Dictionary | TranscoderSet | CrossLayerTranscoder,
+    folder: Path,
+    metrics: dict[str, Any],
+    origin: dict[str, Any],
+) -> None:
+    match made:
+        case Dictionary():
+            save_dictionary(made, folder, metrics=metrics, provenance=origin)
+        case TranscoderSet():
+            save_set(made, folder, metrics=metrics, provenance=origin)
+        case CrossLayerTranscoder():
+            save_crosslayer(made, folder, metrics=metrics, provenance=origin)
 
 
 def working_folder(folder: Path) -> Path:
@@ -76,20 +126,14 @@ def working_folder(folder: Path) -> Path:
     return folder.parent / f".{folder.name}.training"
 
 
-def finish(state: State, *, name: str, model: str, site: str) -> Dictionary:
-    """The dictionary that the weights make now, in the input's own units."""
-    return fold(
-        state.weights, state.calibration, state.config, threshold=state.threshold, name=name, model=model, site=site
-    )
-
-
 def _begin(
-    config: TrainConfig, batches: Batches, work: Path, task: dict[str, Any], device: torch.device
-) -> tuple[State, Iterator[Tensor]]:
+    config: TrainConfig, batches: Batches, layout: Layout, work: Path, task: dict[str, Any], device: torch.device
+) -> tuple[Together, Iterator[Tensor]]:
     if (work / CHECKPOINT).exists():
-        state = load_checkpoint(work / CHECKPOINT, config, task, device=device)
-        _cut_log(work / LOG, state.tokens)
-        return state, _from(batches, state.step)
+        states = load_checkpoint(work / CHECKPOINT, config, task, device=device)
+        together = share_buffer(Together(layout, states))
+        _cut_log(work / LOG, together.tokens)
+        return together, _from(batches, together.step)
     (work / LOG).write_text("")
     stream = _from(batches, 0)
     first: list[Tensor] = []
@@ -98,60 +142,51 @@ def _begin(
         if batch is None:
             raise _ended(sum(map(len, first)), config)
         first.append(batch)
-    state = start(config, calibrate(torch.cat(first), config), device=device)
-    return state, chain(first, stream)
+    return begin(config, layout, torch.cat(first), device), chain(first, stream)
 
 
 def _from(batches: Batches, skip: int) -> Iterator[Tensor]:
     return batches(skip) if callable(batches) else islice(batches, skip, None)
 
 
-def _run(state: State, stream: Iterator[Tensor], work: Path, task: dict[str, Any]) -> None:
-    config = state.config
-    total, saved = config.n_tokens - state.tokens, state.tokens
-    since = time.perf_counter(), state.tokens
-    for batch in track(_needed(state, stream), "train", total=total, unit="tokens", size=len):
-        outcome = advance(state, batch)
-        if not bool(outcome.loss.isfinite()):
-            raise diverged(state)
-        is_last = state.tokens >= config.n_tokens
-        if is_last or state.step % config.log_every == 0:
-            now = time.perf_counter(), state.tokens
+def _run(together: Together, stream: Iterator[Tensor], work: Path, task: dict[str, Any]) -> list[dict[str, float]]:
+    """Train to the end; what the last line of the log says, part by part."""
+    config = together.states[0].config
+    total, saved = config.n_tokens - together.tokens, together.tokens
+    since = time.perf_counter(), together.tokens
+    parts: list[dict[str, float]] = []
+    for batch in track(_needed(together, config, stream), "train", total=total, unit="tokens", size=len):
+        outcomes = advance_all(together, batch)
+        if not all(bool(outcome.loss.isfinite()) for outcome in outcomes):
+            raise diverged(together.states[0])
+        is_last = together.tokens >= config.n_tokens
+        if is_last or together.step % config.log_every == 0:
+            now = time.perf_counter(), together.tokens
             speed = (now[1] - since[1]) / (now[0] - since[0])
-            _log(work / LOG, _facts(state, outcome, batch) | {"tokens_per_second": round(speed, 1)})
+            parts = facts(together, outcomes, batch)
+            _log(work / LOG, _line(together, parts) | {"tokens_per_second": round(speed, 1)})
             since = now
-        if is_last or state.tokens - saved >= config.checkpoint_every:
-            save_checkpoint(work / CHECKPOINT, state, task)
-            saved = state.tokens
+        if is_last or together.tokens - saved >= config.checkpoint_every:
+            save_checkpoint(work / CHECKPOINT, together.states, task)
+            saved = together.tokens
+    return parts
 
 
-def _needed(state: State, stream: Iterator[Tensor]) -> Iterator[Tensor]:
+def _line(together: Together, parts: list[dict[str, float]]) -> dict[str, int | float]:
+    """What a line of the log says."""
+    rate = together.states[0].optimiser.param_groups[0]["lr"]
+    return {"step": together.step, "tokens": together.tokens, **pooled(parts), "lr": rate}
+
+
+def _needed(together: Together, config: TrainConfig, stream: Iterator[Tensor]) -> Iterator[Tensor]:
     """Batches until the tokens are seen, checked."""
-    width = len(state.calibration.centre)
-    while state.tokens < state.config.n_tokens:
+    while together.tokens < config.n_tokens:
         batch = next(stream, None)
         if batch is None:
-            raise _ended(state.tokens, state.config)
-        if batch.ndim != 2 or batch.shape[1] != width:
-            raise ShapeMismatch(f"A batch has shape {tuple(batch.shape)}.", f"Expected [tokens, {width}].", "")
+            raise _ended(together.tokens, config)
+        if batch.ndim != 2 or batch.shape[1] != together.width:
+            raise ShapeMismatch(f"A batch has shape {tuple(batch.shape)}.", f"Expected [tokens, {together.width}].", "")
         yield batch
-
-
-def _facts(state: State, outcome: Outcome, batch: Float[Tensor, "token d"]) -> dict[str, int | float]:
-    """What a line of the log says. FVU is of this batch as trained on, its mean removed, before the step."""
-    x = prepare(batch.to(outcome.error.device), state.calibration)[:, :-1]
-    spread = (x - x.mean(0)).square().sum()
-    density, config = state.firing.density, state.config
-    return {
-        "step": state.step,
-        "tokens": state.tokens,
-        "loss": float(outcome.loss),
-        "fvu": float(outcome.error.square().sum() / spread),
-        "l0": float(outcome.counts.sum()) / len(batch),
-        "dead_share": float(state.firing.dead(config.dead_after).float().mean()),
-        "dense_share": float((density > _DENSE).float().mean()),
-        "lr": state.optimiser.param_groups[0]["lr"],
-    }
 
 
 def _log(path: Path, line: dict[str, int | float]) -> None:
@@ -165,7 +200,7 @@ def _cut_log(path: Path, tokens: int) -> None:
     path.write_text("".join(line for line in lines if json.loads(line)["tokens"] <= tokens), encoding="utf-8")
 
 
-def _last_line(path: Path) -> dict[str, int | float]:
+def _last_line(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
 
 
