@@ -1,5 +1,11 @@
+import shutil
+
 import httpx
 import pytest
+
+from hooke.dictionaries.formats.native_sets import save_set
+from tests.cli.tiny_lab import TinyLab
+from tests.dictionaries.transcoders import transcoder_set
 
 
 def test_the_library_has_everything_once(api: httpx.Client):
@@ -56,3 +62,12 @@ def test_what_leads_nowhere_is_refused_with_a_hint(api: httpx.Client, text: str)
     answer = api.get("/api/resolve", params={"q": text})
     assert answer.status_code in (400, 404)
     assert answer.json()["hint"]
+
+
+def test_transcoders_of_several_layers_are_no_damaged_dictionaries(api: httpx.Client, server_lab: TinyLab):
+    folder = server_lab.lab.path("dictionaries", "layered")
+    save_set(transcoder_set(), folder)
+    library = api.get("/api/library").json()
+    shutil.rmtree(folder)
+    assert library["damaged"] == {}
+    assert "layered" not in [one["name"] for one in library["dictionaries"]]
