@@ -20,7 +20,7 @@ class Comparison:
     sizes: tuple[tuple[int, int], tuple[int, int]]
     """Width and height of the actual picture, and of the one kept."""
     share: float
-    """Share of pixels that differ; 1 where the sizes do."""
+    """Share of pixels that differ; 1 where the sizes do by more than rounding."""
     difference: bytes
     """A PNG with what differs in red over the faded actual picture."""
 
@@ -38,8 +38,11 @@ def compare(actual: bytes, kept: bytes, reach: int = 1) -> Comparison:
     """
     one, other = _pixels(actual), _pixels(kept)
     sizes = ((one.shape[1], one.shape[0]), (other.shape[1], other.shape[0]))
-    if one.shape != other.shape:
+    # An edge that lies between two pixels is rounded up or down, by what stands above it on the page.
+    if max(abs(now - then) for now, then in zip(*sizes, strict=True)) > 2 * reach:
         return Comparison(sizes, 1.0, actual)
+    height, width = min(sizes[0][1], sizes[1][1]), min(sizes[0][0], sizes[1][0])
+    one, other = one[:height, :width], other[:height, :width]
     differs = _strangers(one, other, reach) | _strangers(other, one, reach)
     painted = (255 - (255 - one) // 4).astype(np.uint8)
     painted[differs] = (220, 0, 0)
