@@ -122,3 +122,43 @@ def test_a_scaling_of_one_is_ignored_and_an_unknown_array_is_not(tmp_path: Path)
     write_archive(tmp_path / "other", 0, gate=torch.ones(N))
     with pytest.raises(BadArtefact, match="gate"):
         load_replacement(tmp_path / "other", model="tiny", norms=norms)
+
+
+def write_crosslayer(folder: Path) -> dict[int, dict[str, Tensor]]:
+    folder.mkdir()
+    made = {}
+    for layer in range(3):
+        made[layer] = {name.lower(): one for name, one in arrays(layer).items()}
+        made[layer] |= {"w_dec": numbers(N, 3, D, seed=20 + layer), "affine_skip_connection": numbers(D, D, seed=layer)}
+        # What lies before the own layer is storage that nothing may read.
+        made[layer]["w_dec"][:, :layer] = torch.nan
+        save_file(made[layer], folder / f"params_layer_{layer}.safetensors")
+    return made
+
+
+def test_a_cross_layer_transcoder_uses_the_places_from_its_own_layer_on(tmp_path: Path):
+    theirs = write_crosslayer(tmp_path / "clt")
+    with pytest.raises(BadRequest, match="does not say of which model"):
+        load_replacement(tmp_path / "clt")
+    found, chosen = load_replacement(tmp_path / "clt", model="tiny"), torch.tensor([4, 1])
+    assert (found.layers, found.targets(1), str(found.reads(2))) == ((0, 1, 2), (1, 2), "mlp_in.2")
+    for target in (1, 2):
+        assert torch.equal(found.decoder_rows(1, chosen, target), theirs[1]["w_dec"][chosen, target])
+    assert torch.equal(found.skip(2), theirs[2]["affine_skip_connection"])
+    x = numbers(40, D, seed=9)
+    torch.testing.assert_close(found.encode(1, x).dense(), expected(1, x))
+
+
+def test_a_broken_cross_layer_transcoder_is_refused(tmp_path: Path):
+    theirs = write_crosslayer(tmp_path / "clt")
+    found = load_replacement(tmp_path / "clt", model="tiny")
+    path = tmp_path / "clt" / "params_layer_2.safetensors"
+    save_file(theirs[2] | {"w_dec": numbers(N, 2, D)}, path)
+    with pytest.raises(BadArtefact, match="w_dec"):
+        found.bias(2)
+    save_file(theirs[2] | {"gate": numbers(N)}, path)
+    with pytest.raises(BadArtefact, match="gate"):
+        found.bias(2)
+    (tmp_path / "clt" / "params_layer_1.safetensors").unlink()
+    with pytest.raises(BadArtefact, match=r"layers \[0, 2\]"):
+        load_replacement(tmp_path / "clt", model="tiny")

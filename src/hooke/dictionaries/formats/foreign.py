@@ -6,7 +6,12 @@ import torch
 
 from hooke.dictionaries.formats.circuit_tracer import is_circuit_tracer, open_circuit_tracer
 from hooke.dictionaries.formats.folding import Norms
-from hooke.dictionaries.formats.gemma_scope import is_gemma_scope, open_gemma_scope
+from hooke.dictionaries.formats.gemma_scope import (
+    is_gemma_scope,
+    is_gemma_scope_crosslayer,
+    open_gemma_scope,
+    open_gemma_scope_crosslayer,
+)
 from hooke.dictionaries.replacement import Replacement
 from hooke.errors import BadRequest
 
@@ -27,9 +32,12 @@ def open_foreign(
     """
     if is_circuit_tracer(folder):
         return open_circuit_tracer(folder, norms=norms, device=device, dtype=dtype)
-    if not is_gemma_scope(folder):
+    crosses_layers = is_gemma_scope_crosslayer(folder)
+    if not crosses_layers and not is_gemma_scope(folder):
         return None
     if model is None:
         do = "Import it with its model: hooke dictionary import FOLDER NAME --model MODEL."
         raise BadRequest(f"'{folder}' does not say of which model its transcoders are.", "", do)
+    if crosses_layers:
+        return open_gemma_scope_crosslayer(folder, model=model, device=device, dtype=dtype)
     return open_gemma_scope(folder, model=model, norms=norms, device=device, dtype=dtype)

@@ -14,9 +14,10 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
+from hooke.dictionaries.crosslayer import CrossLayerConfig, CrossLayerTranscoder, layer_shapes
 from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig
 from hooke.dictionaries.formats.folding import Norms, fold_norm, require_norms
-from hooke.dictionaries.formats.weights_file import read_weights
+from hooke.dictionaries.formats.weights_file import map_weights, read_weights
 from hooke.dictionaries.sets import TranscoderSet
 from hooke.errors import BadArtefact, BadRequest
 from hooke.tensor_files import read_header
@@ -30,6 +31,7 @@ _NAMES = {
     "threshold": "threshold",
     "affine_skip_connection": "W_skip",
 }
+_CROSSLAYER = re.compile(r"params_layer_([0-9]{1,4})\.safetensors")
 _LAYER = re.compile(r"layer_([0-9]{1,4})(?:_.*)?")
 # An archive that unpacks to more than this many times its size is not one of weights.
 _MOST_EXPANSION = 20
@@ -86,6 +88,48 @@ def open_files(
     return TranscoderSet(name, model, configs, load)
 
 
+def is_gemma_scope_crosslayer(folder: Path) -> bool:
+    """Whether a folder is a cross-layer transcoder of the second suite."""
+    return (folder / "params_layer_0.safetensors").is_file()
+
+
+def open_gemma_scope_crosslayer(
+    folder: Path, *, model: str, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> CrossLayerTranscoder:
+    """The cross-layer transcoder in a folder. Decoders have a place for every layer; what is before their own is junk.
+
+    Raises:
+        BadArtefact: a layer's file is missing, damaged or of another shape.
+    """
+    matches = [match for path in folder.iterdir() if (match := _CROSSLAYER.fullmatch(path.name))]
+    files = {int(match[1]): folder / match[0] for match in matches}
+    shapes = _shapes(files[0]) if 0 in files else {}
+    encoder = shapes.get("W_enc", ())
+    if sorted(files) != list(range(len(files))) or len(encoder) != 2 or "b_dec" not in shapes:
+        raise _bad(folder, f"It has layers {sorted(files)[:12]}, and in the first {shapes}.")
+    config = CrossLayerConfig(
+        name=folder.resolve().name,
+        model=model,
+        kind="jumprelu",
+        layers=tuple(sorted(files)),
+        reads="mlp_in",
+        n_features=encoder[1],
+        d_in=encoder[0],
+        d_out=shapes["b_dec"][0],
+        skip="W_skip" in shapes,
+    )
+    whole = layer_shapes(config, 0)
+
+    def load(layer: int) -> dict[str, Tensor]:
+        named = {name: _NAMES.get(name.lower(), name) for name in read_header(files[layer])}
+        decoder = [name for name, own in named.items() if own == "W_dec"]
+        expected = {name: whole.get(own, ()) for name, own in named.items()}
+        found = {named[name]: one for name, one in map_weights(files[layer], expected, unchecked=decoder).items()}
+        return found | {"W_dec": found["W_dec"][:, layer:]}
+
+    return CrossLayerTranscoder(config, load, device=device, dtype=dtype)
+
+
 def _candidates(folder: Path) -> dict[int, list[Path]]:
     found: dict[int, list[Path]] = {}
     for part in sorted(folder.glob("layer_*")):
@@ -130,7 +174,7 @@ def _config(name: str, model: str, layer: int, path: Path) -> DictionaryConfig:
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    if path.name == _SAFE:
+    if path.suffix == ".safetensors":
         return {_NAMES.get(name.lower(), name): shape for name, (_, shape) in read_header(path).items()}
     try:
         with zipfile.ZipFile(path) as archive:
