@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hooke.activations.harvest import harvest
+    from hooke.circuits.trace import trace
     from hooke.dictionaries import Dictionary, load_dictionary
     from hooke.errors import HookeError
     from hooke.features.index import build_index
@@ -43,10 +44,12 @@ __all__ = [
     "load_dictionary",
     "open_corpus",
     "open_lab",
+    "trace",
     "train",
 ]
 
 _HOME = {
+    "hooke.circuits.trace": ("trace",),
     "hooke.activations.harvest": ("harvest",),
     "hooke.dictionaries": ("Dictionary", "load_dictionary"),
     "hooke.errors": ("HookeError",),

@@ -41,6 +41,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "read": ("read:read", "Show a text as features, token by token."),
     "lens": ("lens:lens", "Show what each layer of a model would say next, token by token."),
     "steer": ("steer:steer", "Turn a feature up and down, and show what the model says."),
+    "trace": ("trace:trace", "Trace what a model's next token is made of: nodes, edges, and an account that closes."),
+    "graph list": ("graph:list_graphs", "List the attribution graphs in the lab."),
+    "graph show": ("graph:show", "Show a graph's most influential nodes, or one node's strongest edges."),
+    "graph export": ("graph:export", "Write a graph as the JSON that Neuronpedia and circuit-tracer's front end open."),
     "specimen list": ("specimen:list_specimens", "List the models whose mechanism is known by construction."),
     "specimen show": ("specimen:show", "Show what a specimen does, and what was planted in it, prompt by prompt."),
     "specimen build": ("specimen:build", "Keep a specimen, its twin and its random control in the lab."),
@@ -51,6 +55,7 @@ VERBS: dict[str, tuple[str, str]] = {
 NOUNS = {
     "model": "Models: what can be loaded, its sites, and talking to it.",
     "dictionary": "Dictionaries: what there is, and how good it is.",
+    "graph": "Attribution graphs: those in the lab, one node's edges, files for other tools.",
     "specimen": "Specimens: small models whose mechanism is known, to try instruments on.",
 }
 
