@@ -1,6 +1,6 @@
 /** Requests to the server. Paths, parameters and answers are typed by its schema. */
 import { lost, reached } from "../app/connection.svelte";
-import { root } from "../app/mounted";
+import { root } from "../app/folder";
 import { fill } from "../app/router";
 import { readArrays, type Arrays } from "./arrays";
 import { Problem, readProblem } from "./problem";

@@ -1,5 +1,5 @@
 /** Where the reader is: the path, and the query that holds the state of the view. Everything shown follows from it. */
-import { root } from "./mounted";
+import { root } from "./folder";
 import { readQuery, writeQuery, type Query } from "./router";
 
 type Values = Record<string, string | number | boolean | null | undefined>;
