@@ -1,11 +1,14 @@
 """`hooke trace`: the attribution graph of a prompt."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions, ModelRef
 from hooke.cli.terminal import note, table, title
+
+if TYPE_CHECKING:
+    import hooke.circuits.graph
 
 _MEASURES = ("nodes", "edges", "expanded", "active", "conservation_error")
 
@@ -59,19 +62,6 @@ def trace(
     kept = None if name is None else keep_graph(graph, lab, name)
     if out is not None:
         save_graph(graph, out)
-    strongest = sorted(
-        (node for node in graph.nodes if node.kind == "feature"), key=lambda node: -abs(node.effect or 0.0)
-    )[:show]
-    rows = [
-        (
-            f"{node.layer}/{node.index}",
-            f"'{graph.tokens[node.position or 0]}' {node.position}",
-            f"{node.activation:.3g}",
-            f"{node.relevance:+.3f}",
-            f"{node.effect:+.3f}",
-        )
-        for node in strongest
-    ]
     goals = [
         (f"'{graph.nodes[at].name}'", f"{graph.nodes[at].value:.3f}", f"{graph.nodes[at].weight:.3f}")
         for at in graph.targets
@@ -88,10 +78,25 @@ def trace(
             table(
                 ("score", "value>", "without features>", "corrected>", "without features>"), _score_rows(graph.measures)
             ),
-            table(("feature", "at token", "activation>", "relevance>", "predicted effect>"), rows),
+            table(("feature", "at token", "activation>", "relevance>", "predicted effect>"), _strongest(graph, show)),
             note(_words(graph.measures)),
         ),
     )
+
+
+def _strongest(graph: "hooke.circuits.graph.Graph", n: int) -> list[tuple[str, ...]]:
+    """The features whose removal is predicted to change the first target most."""
+    features = (node for node in graph.nodes if node.kind == "feature")
+    return [
+        (
+            f"{node.layer}/{node.index}",
+            f"'{graph.tokens[node.position or 0]}' {node.position}",
+            f"{node.activation:.3g}",
+            f"{node.relevance:+.3f}",
+            f"{node.effect:+.3f}",
+        )
+        for node in sorted(features, key=lambda node: -abs(node.effect or 0.0))[:n]
+    ]
 
 
 def _scores(measures: dict[str, Any]) -> dict[str, Any]:
