@@ -33,3 +33,12 @@ def test_what_is_not_there_is_named(hooke: Hooke):
     assert "nowhere" in done.err
     hooke("trace MODEL bridge-of-iron --max-nodes 5 --name two")
     assert "no node '9/9@9'" in hooke("graph show two --node 9/9@9").err
+
+
+def test_validation_is_kept_with_the_graph(hooke: Hooke):
+    hooke("trace MODEL bridge-of-iron --max-nodes 40 --name tested")
+    data = hooke("graph validate tested --model MODEL --strongest 5 --others 8 --json").data
+    assert [finding["n"] for finding in data["findings"]][0] == 13
+    assert hooke("graph list --json").code == 0
+    shown = hooke("graph validate tested --model MODEL --strongest 5 --others 8").out.replace("\n", " ")
+    assert "shuffled" in shown

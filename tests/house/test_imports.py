@@ -9,7 +9,7 @@ import hooke
 
 PUBLIC_NAMES = {
     "Ablate", "Add", "Clamp", "Dictionary", "Finding", "HookeError", "Index", "Model", "Patch", "Project", "Scale",
-    "Site", "Splice", "build_index", "harvest", "load", "load_dictionary", "open_corpus", "open_lab", "train",
+    "Site", "Splice", "build_index", "harvest", "load", "load_dictionary", "open_corpus", "open_lab", "trace", "train",
 }  # fmt: skip
 HEAVY = {"torch", "transformers", "numpy", "pyarrow", "pydantic", "matplotlib"}
 

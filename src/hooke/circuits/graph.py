@@ -35,6 +35,8 @@ class Node:
     """Token position; None for the constant."""
     index: int | None = None
     """Number of the feature in its layer's dictionary, or the token."""
+    other: int | None = None
+    """Of a target that is a difference: the token whose logit is taken off."""
     name: str = ""
     """A token's or target's text; a feature's label where one was given."""
     activation: float | None = None
@@ -57,7 +59,10 @@ class Node:
             return f"{self.kind}.{self.layer}@{self.position}"
         if self.kind == "token":
             return f"token@{self.position}"
-        return f"logit/{self.index if self.index is not None else self.name}" if self.kind == "logit" else "constant"
+        if self.kind == "constant":
+            return "constant"
+        minus = "" if self.other is None else f"-{self.other}"
+        return f"logit/{self.name if self.index is None else self.index}{minus}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

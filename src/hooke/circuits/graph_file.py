@@ -88,6 +88,7 @@ class _Own(BaseModel):
     layers: list[int | None]
     positions: list[int | None]
     indices: list[int | None]
+    others: list[int | None]
     names: list[str]
     values: list[Finite | None]
     weights: list[Finite]
@@ -227,8 +228,12 @@ def _file_id(graph: Graph, node: Node) -> str:
 
 
 def _vocabulary_id(graph: Graph, node: Node) -> int:
-    """The token of a target; one that is no token gets a number behind the targets' own, told apart by its place."""
-    return node.index if node.index is not None else 1_000_000 + graph.targets.index(graph.nodes.index(node))
+    """The token of a target; one that is no token gets a number beyond any vocabulary, told apart by its place."""
+    return (
+        node.index
+        if node.index is not None and node.other is None
+        else 1_000_000 + graph.targets.index(graph.nodes.index(node))
+    )
 
 
 def _file_node(graph: Graph, number: int, id: str, standing: float) -> dict[str, Any]:
@@ -287,6 +292,7 @@ def _own(graph: Graph, ids: Sequence[str]) -> dict[str, Any]:
         "layers": [node.layer for node in nodes],
         "positions": [node.position for node in nodes],
         "indices": [node.index for node in nodes],
+        "others": [node.other for node in nodes],
         "names": [node.name for node in nodes],
         "values": [node.value for node in nodes],
         "weights": [node.weight for node in nodes],
@@ -325,7 +331,8 @@ def _bad(path: Path, found: str) -> BadArtefact:
 
 
 def _ours(path: Path, file: _File, own: _Own) -> Graph:
-    columns = (own.kinds, own.layers, own.positions, own.indices, own.names, own.activations, own.values)
+    places = (own.kinds, own.layers, own.positions, own.indices, own.others)
+    columns = (*places, own.names, own.activations, own.values)
     try:
         nodes = tuple(
             Node(
@@ -333,6 +340,7 @@ def _ours(path: Path, file: _File, own: _Own) -> Graph:
                 layer=layer,
                 position=position,
                 index=index,
+                other=other,
                 name=name,
                 activation=activation,
                 value=value,
@@ -340,7 +348,7 @@ def _ours(path: Path, file: _File, own: _Own) -> Graph:
                 relevance=relevance,
                 effect=effect,
             )
-            for kind, layer, position, index, name, activation, value, weight, relevance, effect in zip(
+            for kind, layer, position, index, other, name, activation, value, weight, relevance, effect in zip(
                 *columns, own.weights, own.relevance, own.effects, strict=True
             )
         )

@@ -242,7 +242,8 @@ def _target_node(goal: Target) -> Node:
     return Node(
         kind="logit",
         position=goal.position,
-        index=goal.tokens[0] if len(goal.tokens) == 1 else None,
+        index=goal.tokens[0] if goal.tokens else None,
+        other=goal.tokens[1] if len(goal.tokens) > 1 else None,
         name=goal.name,
         value=goal.value,
         weight=goal.weight,

@@ -44,6 +44,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "trace": ("trace:trace", "Trace what a model's next token is made of: nodes, edges, and an account that closes."),
     "graph list": ("graph:list_graphs", "List the attribution graphs in the lab."),
     "graph show": ("graph:show", "Show a graph's most influential nodes, or one node's strongest edges."),
+    "graph validate": (
+        "graph:validate",
+        "Test a graph on the model itself: predicted effects against real ablations, beside controls.",
+    ),
     "graph export": ("graph:export", "Write a graph as the JSON that Neuronpedia and circuit-tracer's front end open."),
     "specimen list": ("specimen:list_specimens", "List the models whose mechanism is known by construction."),
     "specimen show": ("specimen:show", "Show what a specimen does, and what was planted in it, prompt by prompt."),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hooke.cli.answer import Answer
-from hooke.cli.options import Everywhere
+from hooke.cli.options import Everywhere, ModelOptions, ModelRef
 from hooke.cli.terminal import note, table, title
 
 if TYPE_CHECKING:
@@ -82,6 +82,51 @@ def _words(graph: "hooke.circuits.graph.Graph", at: int) -> str:
     node = graph.nodes[at]
     place = "" if node.position is None else f"'{graph.tokens[node.position]}' {node.position}"
     return f"{node.name or ''} {place}".strip() if node.kind != "token" else place
+
+
+def validate(
+    ref: str,
+    /,
+    *,
+    model: ModelRef,
+    strongest: int = 40,
+    others: int = 60,
+    seed: int = 0,
+    loading: ModelOptions = ModelOptions(),
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Test a graph on the model itself: predicted effects against real ablations, beside controls.
+
+    The findings are kept with the graph.
+
+    Parameters
+    ----------
+    ref
+        A graph of the lab.
+    strongest
+        How many of the features with the largest predicted effect are ablated.
+    others
+        How many random others of the graph are ablated.
+    seed
+        Seed of everything random.
+    """
+    from hooke.circuits.graph_file import graph_ids, keep_graph, open_graph
+    from hooke.circuits.validate import validate as validate_graph
+    from hooke.dictionaries import load_replacement
+
+    lab = everywhere.lab
+    graph = open_graph(ref, lab)
+    dictionary = "neurons" if graph.dictionary == "neurons" else load_replacement(graph.dictionary, lab=lab)
+    opened = loading.load(model, lab)
+    tested = validate_graph(graph, opened, dictionary, n_strongest=strongest, n_random=others, seed=seed)
+    if ref in graph_ids(lab):
+        keep_graph(tested, lab, ref)
+    is_better = tested.measures["beats_controls"]
+    words = "Each claim beats its control." if is_better else "Not every claim of this graph beats its control."
+    return Answer(
+        data={"graph": ref, "beats_controls": is_better, "findings": tested.findings},
+        shown=(title("Validation", graph.prompt), *(note(str(finding)) for finding in tested.findings), note(words)),
+    )
 
 
 def export(ref: str, file: Path, /, *, max_edges: int = 100_000, everywhere: Everywhere = Everywhere()) -> Answer:

@@ -1,0 +1,137 @@
+"""Nodes of a graph ablated or scaled in the model itself: nothing is frozen, everything downstream answers.
+
+Many interventions run as rows of one batch. A neuron is set at its position; a transcoder's feature is changed by
+adding (factor - 1) · activation · decoder row to the MLP outputs that it writes, so that the dictionary's error stays.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hooke.circuits.graph import Graph, Node
+from hooke.dictionaries.replacement import Replacement
+from hooke.errors import BadRequest
+from hooke.models.hooks import CompiledEdit, Moment, Pass, Stop
+from hooke.models.model import Model
+from hooke.progress import track
+from hooke.sites import Site
+
+BATCH = 32
+
+Intervention = Sequence[tuple[Node, float]]
+"""Features, each with the factor that its activation is multiplied with; 0 ablates."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Numbers added to one row of a batch, at one position of a site; `unit` names one of them, else it is all."""
+
+    row: int
+    position: int
+    unit: int | None
+    factor: float
+    vector: Tensor | None
+
+
+def target_values(
+    graph: Graph,
+    model: Model,
+    dictionary: Replacement | str,
+    interventions: Sequence[Intervention],
+    *,
+    batch: int = BATCH,
+) -> Float[Tensor, " intervention"]:
+    """The first target's logit under each intervention; the mean logit is taken off unless it is a difference.
+
+    Raises:
+        BadRequest: the graph is of another model or dictionary, its first target is no token, or a node no feature.
+    """
+    _require_own(graph, model, dictionary)
+    node = graph.nodes[graph.targets[0]]
+    found = []
+    groups = [interventions[start : start + batch] for start in range(0, len(interventions), batch)]
+    for group in track(groups, "ablate", unit="interventions", size=len, total=len(interventions)):
+        logits = _logits(graph, model, _compiled(graph, model, dictionary, group), len(group), node)
+        minus = logits.mean(-1) if node.other is None else logits[:, node.other]
+        found.append(logits[:, node.index] - minus)
+    return torch.cat(found).cpu() if found else torch.zeros(0)
+
+
+def _require_own(graph: Graph, model: Model, dictionary: Replacement | str) -> None:
+    name = dictionary if isinstance(dictionary, str) else dictionary.name
+    if graph.model != model.name or graph.dictionary != name or not graph.token_ids:
+        raise BadRequest(
+            f"This graph is of '{graph.model}' and '{graph.dictionary}'.",
+            f"Given were '{model.name}' and '{name}'.",
+            "Open what it was made with, or trace the prompt anew.",
+        )
+    if graph.nodes[graph.targets[0]].index is None:
+        raise BadRequest("The graph's first target is no token.", "", "Trace a token, or a difference of two.")
+
+
+def _logits(
+    graph: Graph, model: Model, edits: dict[Site, list[CompiledEdit]], n_rows: int, node: Node
+) -> Float[Tensor, "row vocab"]:
+    ids = torch.tensor([graph.token_ids], device=model.device).expand(n_rows, -1)
+    last = Site("resid_post", model.n_layers - 1)
+    places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+    lengths = torch.full((n_rows,), ids.shape[1], device=ids.device)
+    running = Pass(
+        anatomy=model.anatomy,
+        captures=frozenset({last}),
+        edits=edits,
+        keep=lambda _, value: value[:, node.position].clone(),
+        stop_at=last,
+        moment=Moment(places, lengths),
+    )
+    with model.open(running), torch.no_grad():
+        with suppress(Stop):
+            model.hf(input_ids=ids, use_cache=False)
+        return _uncapped(model, running.read[last]).float()
+
+
+def _uncapped(model: Model, stream: Tensor) -> Tensor:
+    """Logits before a soft cap: what the graph's targets are."""
+    norm, head = model.anatomy.final_norm, model.anatomy.unembedding
+    assert norm is not None
+    assert head is not None
+    return head(norm(stream)) * float(getattr(model.config, "logit_scale", None) or 1.0)
+
+
+def _compiled(
+    graph: Graph, model: Model, dictionary: Replacement | str, group: Sequence[Intervention]
+) -> dict[Site, list[CompiledEdit]]:
+    changes: dict[Site, list[_Change]] = defaultdict(list)
+    for row, intervention in enumerate(group):
+        for node, factor in intervention:
+            if node.kind != "feature" or node.layer is None or node.position is None or node.index is None:
+                raise BadRequest(f"'{node.id}' is no feature.", "", "Only features can be ablated or scaled.")
+            if isinstance(dictionary, str):
+                unit = node.index % model.width(Site("neurons", node.layer))
+                changes[Site("neurons", node.layer)].append(_Change(row, node.position, unit, factor, None))
+                continue
+            index = torch.tensor([node.index])
+            for target in dictionary.targets(node.layer):
+                vector = dictionary.decoder_rows(node.layer, index, target)[0] * (
+                    (factor - 1) * (node.activation or 0.0)
+                )
+                changes[Site("mlp_out", target)].append(_Change(row, node.position, None, factor, vector))
+    return {site: [CompiledEdit(site, _applied(some), None, "all")] for site, some in changes.items()}
+
+
+def _applied(changes: Sequence[_Change]) -> Callable[[Tensor, CompiledEdit, Moment], Tensor]:
+    def apply(value: Tensor, _: CompiledEdit, __: Moment) -> Tensor:
+        new = value.clone()
+        for change in changes:
+            if change.unit is not None:
+                new[change.row, change.position, change.unit] *= change.factor
+            elif change.vector is not None:
+                new[change.row, change.position] += change.vector.to(new)
+        return new
+
+    return apply
