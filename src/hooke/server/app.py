@@ -20,6 +20,7 @@ from hooke.server.problems import RESPONSES, Problem, add_handlers, refuse
 from hooke.server.residents import Residents
 from hooke.server.routes import (
     features,
+    graphs,
     health,
     indexes,
     jobs,
@@ -47,6 +48,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     prompts.router,
     steering.router,
     runs.router,
+    graphs.router,
 )
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

@@ -1,4 +1,4 @@
-"""What a server has open: indexes, dictionaries and models, shared by all requests; models run by turns."""
+"""What a server has open: indexes, dictionaries, graphs and models, shared by all requests; models run by turns."""
 
 import asyncio
 import threading
@@ -11,8 +11,11 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
+from hooke.circuits.graph_file import load_graph
+from hooke.circuits.table import GraphSummary, GraphTable, summary_of, table_of
 from hooke.dictionaries.dictionary import Dictionary
-from hooke.dictionaries.load import find_dictionary, load_dictionary
+from hooke.dictionaries.load import find_dictionary, load_dictionary, load_replacement
+from hooke.dictionaries.replacement import Replacement
 from hooke.errors import UnknownName, did_you_mean
 from hooke.features.query import Index, find_index
 from hooke.features.store import MANIFEST
@@ -26,7 +29,10 @@ from hooke.server.turns import Turns
 T = TypeVar("T")
 _END = object()
 _AT_ONCE = 4
-"""Indexes and dictionaries that are kept open, of each kind; the one not used for longest goes first."""
+"""Indexes, dictionaries and graphs that are kept open, of each kind; the one not used for longest goes first."""
+_SUMMARIES = 1000
+"""Graphs of which it is kept what a list says of them."""
+_KINDS = ("index", "dictionary", "replacement", "graph", "summary")
 _MODELS = 2
 """Models that are kept in memory."""
 _LOOKS = 0.2
@@ -48,7 +54,7 @@ class Residents:
         self.lab, self.read_only = lab, read_only
         self._given = model
         self._open: dict[str, OrderedDict[str, tuple[object, Any]]] = {}
-        self._locks: dict[str, threading.Lock] = {kind: threading.Lock() for kind in ("index", "dictionary")}
+        self._locks: dict[str, threading.Lock] = {kind: threading.Lock() for kind in _KINDS}
         self._models: OrderedDict[str, Model] = OrderedDict()
         self._turns = Turns("models")
 
@@ -72,9 +78,50 @@ class Residents:
         folder = find_dictionary(self._plain("dictionaries", name), lab=self.lab)
         return self._kept("dictionary", name, folder / "config.json", lambda: load_dictionary(folder, lab=self.lab))
 
+    def replacement(self, name: str) -> Replacement:
+        """The transcoders of a name.
+
+        Raises:
+            UnknownName: there are none.
+            BadArtefact: they are damaged, or stand in for no MLP.
+        """
+        folder = find_dictionary(self._plain("dictionaries", name), lab=self.lab)
+        file = folder / "config.json"
+        return self._kept("replacement", name, file, lambda: load_replacement(folder, lab=self.lab))
+
+    def graph(self, name: str) -> GraphTable:
+        """The graph of a name with its columns, read again when its file was replaced.
+
+        Raises:
+            UnknownName: there is none.
+            BadArtefact: it is damaged.
+        """
+        file = self.lab.find("graphs", f"{name}.json")
+        return self._kept("graph", name, file, lambda: table_of(load_graph(file)))
+
+    def graph_summary(self, name: str) -> GraphSummary:
+        """What a list says of a graph.
+
+        Raises:
+            UnknownName: there is none.
+            BadArtefact: it is damaged.
+        """
+        file = self.lab.find("graphs", f"{name}.json")
+        return self._kept("summary", name, file, lambda: summary_of(file), most=_SUMMARIES)
+
     def model_names(self) -> list[str]:
         """Models that requests may name: those of the zoo, of the lab, and the one that the server was started with."""
         return sorted(self._references())
+
+    def reference(self, name: str) -> str:
+        """What another process opens the model of a name by.
+
+        Raises:
+            NoModel: the server runs without models.
+            UnknownName: requests may not name this model.
+        """
+        self._require(name)
+        return self._references()[name]
 
     def loaded(self) -> list[str]:
         """Names of the models in memory."""
@@ -173,7 +220,7 @@ class Residents:
         self.lab.path(room, name)
         return name
 
-    def _kept(self, kind: str, name: str, file: Path, opening: Callable[[], T]) -> T:
+    def _kept(self, kind: str, name: str, file: Path, opening: Callable[[], T], most: int = _AT_ONCE) -> T:
         stamp = _stamp(file)
         with self._locks[kind]:
             kept = self._open.setdefault(kind, OrderedDict())
@@ -182,7 +229,7 @@ class Residents:
                 return kept[name][1]
             opened = opening()
             kept[name] = (stamp, opened)
-            while len(kept) > _AT_ONCE:
+            while len(kept) > most:
                 kept.popitem(last=False)
             return opened
 
