@@ -204,7 +204,7 @@ def strongest(graph: Graph, n: int) -> Graph:
     size = np.where(graph.weights != 0, size + 1e-300, 0)
     least = np.partition(size.flatten(), -n)[-n]
     kept = np.where(size >= least, graph.weights, 0).astype(graph.weights.dtype)
-    return replace(graph, weights=kept, hidden=graph.hidden + (graph.weights - kept).sum(1, dtype=np.float64))
+    return graph.with_weights(kept)
 
 
 def file_ids(graph: Graph) -> list[str]:
