@@ -94,9 +94,7 @@ def difference(
         BadRequest: a set has fewer than two graphs, or the graphs are of different models or dictionaries.
     """
     if min(len(first), len(second)) < 2:
-        raise BadRequest(
-            "Two sets of one graph cannot be told from luck.", "", "Give at least two graphs on each side."
-        )
+        raise BadRequest("Two sets of one graph cannot be told from luck.", "", "Give at least two on each side.")
     keys, labels, sizes = _table([*first, *second], edges, place)
     generator, n = np.random.default_rng(seed), len(first)
     means = sizes[:n].mean(0), sizes[n:].mean(0)
@@ -178,9 +176,9 @@ def _edge_sizes(graph: Graph, names: Sequence[str]) -> dict[Key, float]:
     passed = shares(graph) * (influence(graph) + weights(graph))[: graph.n_rows, None]
     passed[:, graph.numbers("error", "rest", "constant")] = 0
     flat = passed.ravel()
-    strongest = np.argpartition(-flat, min(_EDGES, flat.size) - 1)[:_EDGES] if flat.size else np.zeros(0, int)
-    for at in strongest.tolist():
-        if flat[at] > 0:
-            row, column = int(at) // passed.shape[1], int(at) % passed.shape[1]
-            found[(names[column], names[row])] += float(flat[at])
+    strongest = np.argpartition(-flat, min(_EDGES, flat.size) - 1)[:_EDGES]
+    for number in map(int, strongest):
+        row, column = divmod(number, len(graph.nodes))
+        if flat[number] > 0:
+            found[(names[column], names[row])] += float(flat[number])
     return found
