@@ -1,5 +1,8 @@
 """Graphs made by hand, for laws that need no model."""
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 
 from hooke.circuits.graph import Graph, Node
@@ -28,3 +31,22 @@ def graph_of(*nodes: Node, edges: dict[tuple[Node, Node], float]) -> Graph:
         weights=weights,
         hidden=np.zeros(n_rows),
     )
+
+
+def random_graph(seed: int, n_layers: int = 4, width: int = 3) -> Graph:
+    """Signed edges between every two layers, about a third of them absent."""
+    generator = np.random.default_rng(seed)
+    features = [
+        Node(kind="feature", layer=layer, position=at % 2, index=at, activation=1.0)
+        for layer in range(n_layers)
+        for at in range(width)
+    ]
+    leaves = [Node(kind="token", position=at, index=at) for at in range(2)]
+    nodes = [*features, LOGIT, *leaves]
+    height = {id(node): -1 if node.kind == "token" else 9 if node is LOGIT else node.layer or 0 for node in nodes}
+    edges = {
+        (lower, upper): float(generator.normal())
+        for lower, upper in itertools.product(nodes, nodes)
+        if height[id(lower)] < height[id(upper)] and (lower.kind == "token" or generator.random() > 0.35)
+    }
+    return replace(graph_of(*nodes, edges=edges), n_layers=n_layers)

@@ -42,3 +42,30 @@ def test_validation_is_kept_with_the_graph(hooke: Hooke):
     assert hooke("graph list --json").code == 0
     shown = hooke("graph validate tested --model MODEL --strongest 5 --others 8").out.replace("\n", " ")
     assert "shuffled" in shown
+
+
+def test_a_pruned_graph_is_smaller_and_kept(hooke: Hooke, tmp_path: Path):
+    hooke("trace MODEL bridge-of-iron --max-nodes 40 --name whole")
+    data = hooke(f"graph prune whole --nodes 0.5 --edges 0.7 --name cut --out {tmp_path / 'cut.json'} --json").data
+    assert data["nodes"] < data["nodes_before"]
+    assert data["edges"] < data["edges_before"]
+    assert load_graph(tmp_path / "cut.json").residual_errors().max() <= 1e-4
+    assert "cut" in hooke("graph list").out
+    assert "no share" in hooke("graph prune whole --nodes 2").err
+    assert "Not kept" in hooke("graph prune whole").out
+
+
+def test_paths_have_shares_and_words(hooke: Hooke):
+    hooke("trace MODEL bridge-of-iron --max-nodes 40 --name ways")
+    found = hooke("graph paths ways --top 5 --json").data["paths"]
+    assert len(found) == 5
+    assert all(0 < path["share"] <= 1 for path in found)
+    middle = next((path["nodes"][1] for path in found if len(path["nodes"]) > 2), None)
+    if middle:
+        others = hooke(f"graph paths ways --avoiding {middle} --json").data["paths"]
+        assert all(middle not in path["nodes"] for path in others)
+        assert all(
+            middle in path["nodes"] for path in hooke(f"graph paths ways --through {middle} --json").data["paths"]
+        )
+    assert "made from labels" in hooke("graph paths ways --source token@0").out
+    assert "no node" in hooke("graph paths ways --source token@99").err

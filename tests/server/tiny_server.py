@@ -7,6 +7,8 @@ The lab has a model 'tiny-model' (two blocks of width 32), a dictionary 'tiny' w
 dictionary 'bare' without an index, an index 'tiny' of sentences in English, French and Python, and a training run.
 """
 
+import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +61,17 @@ def make_server_lab(root: Path) -> TinyLab:
     return made
 
 
+class _Server(uvicorn.Server):
+    """Closes what uvicorn leaves: streams that a browser still holds are cancelled, but their sockets stay open."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(0)
+
+
 @contextmanager
 def running(
     lab: Lab,
@@ -75,7 +88,7 @@ def running(
     given = str(model) if model else None
     app = create_app(lab, keys=keys, read_only=read_only, model=given, static=static, root=root)
     listening = listen("127.0.0.1", port)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+    server = _Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from hooke.errors import BadRequest, did_you_mean
@@ -163,15 +163,16 @@ class Graph:
             raise BadRequest("A target cannot be removed from its graph.", "", "Trace again with other targets.")
         weights, nodes = self.weights, self.nodes
         homes = {(node.layer, node.position): at for at, node in enumerate(nodes) if node.kind in ("error", "rest")}
-        hidden, moved = self.hidden.copy(), weights.copy()
+        moved = weights.copy()
         new: list[Node] = []
         columns: list[np.ndarray] = []
         for number in sorted(gone):
             node = nodes[number]
             place = (node.layer, node.position)
             if node.kind != "feature":
-                hidden += weights[:, number]
-            elif place in homes and homes[place] < len(nodes) and homes[place] not in gone:
+                continue
+            moved[:, number] = 0
+            if place in homes and homes[place] < len(nodes) and homes[place] not in gone:
                 moved[:, homes[place]] += weights[:, number]
             else:
                 if place not in homes or homes[place] in gone:
@@ -180,12 +181,27 @@ class Graph:
                     columns.append(np.zeros(len(weights), weights.dtype))
                 columns[homes[place] - len(nodes)] += weights[:, number]
         wide = np.concatenate([moved, *(column[:, None] for column in columns)], axis=1)
-        kept = [number for number in range(len(nodes) + len(new)) if number not in gone]
-        rows = [number for number in kept if number < self.n_rows]
         every = (*nodes, *new)
+        whole = replace(self, nodes=every, weights=wide)
+        return whole.only([number for number in range(len(every)) if number not in gone])
+
+    def only(self, kept: Sequence[int] | Int[ndarray, " kept"]) -> "Graph":
+        """The graph of these nodes, in their order; what the others gave is in `hidden`."""
+        numbers = np.asarray(kept, dtype=np.int64)
+        rows = numbers[numbers < self.n_rows]
+        nodes = tuple(self.nodes[number] for number in numbers.tolist())
+        ids = {node.id for node in nodes}
+        lost = np.setdiff1d(np.arange(len(self.nodes)), numbers)
+        groups = ((name, tuple(id for id in members if id in ids)) for name, members in self.supernodes)
         return replace(
             self,
-            nodes=tuple(every[number] for number in kept),
-            weights=wide[np.ix_(rows, kept)],
-            hidden=hidden[rows],
+            nodes=nodes,
+            weights=self.weights[np.ix_(rows, numbers)],
+            hidden=(self.hidden + self.weights[:, lost].sum(1, dtype=np.float64))[rows],
+            pinned=tuple(id for id in self.pinned if id in ids),
+            supernodes=tuple((name, members) for name, members in groups if members),
         )
+
+    def with_weights(self, weights: Float[ndarray, "row node"]) -> "Graph":
+        """The graph with other edges; the difference is in `hidden`, so that the account still closes."""
+        return replace(self, weights=weights, hidden=self.hidden + (self.weights - weights).sum(1, dtype=np.float64))

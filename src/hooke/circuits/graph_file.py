@@ -149,7 +149,17 @@ def open_graph(ref: str, lab: Lab) -> Graph:
     path = Path(ref).expanduser()
     if path.suffix == ".json" and path.is_file():
         return load_graph(path)
-    return load_graph(lab.find("graphs", f"{ref}.json"))
+    return open_kept(ref, lab)
+
+
+def open_kept(id: str, lab: Lab) -> Graph:
+    """The graph of an id in the lab, to be changed and kept again.
+
+    Raises:
+        UnknownName: there is none.
+        BadArtefact: see `load_graph`.
+    """
+    return load_graph(lab.find("graphs", f"{id}.json"))
 
 
 def graph_ids(lab: Lab) -> list[str]:
@@ -204,7 +214,7 @@ def strongest(graph: Graph, n: int) -> Graph:
     size = np.where(graph.weights != 0, size + 1e-300, 0)
     least = np.partition(size.flatten(), -n)[-n]
     kept = np.where(size >= least, graph.weights, 0).astype(graph.weights.dtype)
-    return replace(graph, weights=kept, hidden=graph.hidden + (graph.weights - kept).sum(1, dtype=np.float64))
+    return graph.with_weights(kept)
 
 
 def file_ids(graph: Graph) -> list[str]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions, ModelRef
+from hooke.cli.scores import score_table, scores
 from hooke.cli.terminal import note, table, title
 
 if TYPE_CHECKING:
@@ -126,6 +127,113 @@ def validate(
     return Answer(
         data={"graph": ref, "beats_controls": is_better, "findings": tested.findings},
         shown=(title("Validation", graph.prompt), *(note(str(finding)) for finding in tested.findings), note(words)),
+    )
+
+
+def prune(
+    ref: str,
+    /,
+    *,
+    nodes: float = 0.8,
+    edges: float = 0.98,
+    name: str | None = None,
+    out: Path | None = None,
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Make a graph small enough to read, with scores that count what was cut away.
+
+    Parameters
+    ----------
+    ref
+        A graph of the lab, or a file.
+    nodes
+        Share of the influence that the kept nodes hold.
+    edges
+        Share of what passes between them that the kept edges hold.
+    name
+        Keep the pruned graph in the lab by this name.
+    out
+        Write it to a file.
+    """
+    from hooke.circuits.graph_file import keep_graph, open_graph, save_graph
+    from hooke.circuits.prune import prune as prune_graph
+
+    lab = everywhere.lab
+    graph = open_graph(ref, lab)
+    small = prune_graph(graph, nodes=nodes, edges=edges)
+    kept = None if name is None else keep_graph(small, lab, name)
+    if out is not None:
+        save_graph(small, out)
+    counts = {"nodes": len(small.nodes), "edges": small.n_edges, "features": len(small.numbers("feature"))}
+    before = {"nodes": len(graph.nodes), "edges": graph.n_edges, "features": len(graph.numbers("feature"))}
+    rows = [(key, f"{before[key]:,}", f"{counts[key]:,}") for key in counts]
+    return Answer(
+        data=counts
+        | {f"{key}_before": value for key, value in before.items()}
+        | scores(small.measures)
+        | {"kept": str(kept) if kept else None, "file": str(out) if out else None},
+        shown=(
+            title("Pruned graph", graph.prompt),
+            table(("", "before>", "after>"), rows),
+            score_table(small.measures),
+            *(() if kept or out else (note("Not kept: give --name or --out."),)),
+        ),
+    )
+
+
+def paths(
+    ref: str,
+    /,
+    *,
+    source: str | None = None,
+    target: str | None = None,
+    through: list[str] | None = None,
+    avoiding: list[str] | None = None,
+    top: int = 10,
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Show the strongest paths to a target, with their share of all.
+
+    Parameters
+    ----------
+    ref
+        A graph of the lab, or a file.
+    source
+        The node where paths begin, e.g. token@3 or 12/345@7. Without it, tokens and all else that has no inputs.
+    target
+        Where they end: a target or a feature. Without it, the first target.
+    through
+        A node that every path passes; may be given several times.
+    avoiding
+        A node that no path passes; may be given several times.
+    top
+        How many paths to show.
+    """
+    from hooke.circuits.graph_file import open_graph
+    from hooke.circuits.paths import described, top_paths
+
+    graph = open_graph(ref, everywhere.lab)
+    found = top_paths(
+        graph,
+        None if source is None else graph.number(source),
+        graph.targets[0] if target is None else graph.number(target),
+        n=top,
+        through=[graph.number(id) for id in through or ()],
+        avoiding=[graph.number(id) for id in avoiding or ()],
+    )
+    rows = [(f"{path.share:.2%}", "+" if path.sign > 0 else "-", described(graph, path)) for path in found]
+    data = [
+        {"nodes": [graph.nodes[at].id for at in path.nodes], "share": path.share, "sign": path.sign, "summary": words}
+        for path, (_, _, words) in zip(found, rows, strict=True)
+    ]
+    together = f"Together {sum(path.share for path in found):.1%} of all such paths. " if found else "There are none. "
+    return Answer(
+        data={"paths": data},
+        shown=(
+            title("Strongest paths", graph.prompt),
+            table(("share>", "sign", "summary, made from labels"), rows),
+            note(f"{together}A path's strength is the product of its edges' shares of what each node receives."),
+        ),
     )
 
 

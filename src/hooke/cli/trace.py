@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions, ModelRef
+from hooke.cli.scores import score_table, scores
 from hooke.cli.terminal import note, table, title
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def trace(
         for at in graph.targets
     ]
     data: dict[str, Any] = {"model": opened.name, "dictionary": graph.dictionary, "prompt": graph.prompt}
-    data |= {key: graph.measures[key] for key in _MEASURES} | _scores(graph.measures)
+    data |= {key: graph.measures[key] for key in _MEASURES} | scores(graph.measures)
     data |= {key: graph.measures[key] for key in ("path_length", "seconds", "peak_mb")}
     data |= {"targets": goals, "kept": str(kept) if kept else None, "file": str(out) if out else None}
     return Answer(
@@ -75,9 +76,7 @@ def trace(
         shown=(
             title("Attribution graph", f"{opened.name}, {graph.dictionary}"),
             table(("target", "logit above mean>", "weight>"), goals),
-            table(
-                ("score", "value>", "without features>", "corrected>", "without features>"), _score_rows(graph.measures)
-            ),
+            score_table(graph.measures),
             table(("feature", "at token", "activation>", "relevance>", "predicted effect>"), _strongest(graph, show)),
             note(_words(graph.measures)),
         ),
@@ -96,24 +95,6 @@ def _strongest(graph: "hooke.circuits.graph.Graph", n: int) -> list[tuple[str, .
             f"{node.effect:+.3f}",
         )
         for node in sorted(features, key=lambda node: -abs(node.effect or 0.0))[:n]
-    ]
-
-
-def _scores(measures: dict[str, Any]) -> dict[str, Any]:
-    """Each score with its null and its corrected form, by the names that scripts look for."""
-    found: dict[str, Any] = {}
-    for score in ("replacement", "completeness"):
-        found[f"{score}_score"] = measures[score]
-        found[f"{score}_score_null"] = measures[f"{score}_null"]
-        found[f"{score}_score_corrected"] = measures[f"{score}_corrected"]
-        found[f"{score}_score_corrected_null"] = measures[f"{score}_corrected_null"]
-    return found
-
-
-def _score_rows(measures: dict[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (score, *(f"{measures[f'{score}{form}']:.3f}" for form in ("", "_null", "_corrected", "_corrected_null")))
-        for score in ("replacement", "completeness")
     ]
 
 
