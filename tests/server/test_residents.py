@@ -2,16 +2,19 @@ import asyncio
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import hooke.server.residents
+from hooke.circuits.graph_file import keep_graph
 from hooke.errors import BadArtefact, BadRequest, UnknownName
 from hooke.lab import Lab
 from hooke.models.model import Model
 from hooke.server.problems import NoModel
 from hooke.server.residents import Residents, Waiting
+from tests.circuits.hand_made import random_graph
 from tests.cli.tiny_lab import TinyLab
 from tests.server.loops import awaited
 
@@ -52,7 +55,7 @@ def test_a_damaged_index_is_refused_and_the_next_one_opened(server_lab: TinyLab,
 
 @pytest.mark.parametrize("name", ["../tiny", "/etc", "a/b", "", "a\0b", "..", "tiny\n", "x" * 101])
 def test_names_never_become_paths(residents: Residents, name: str):
-    for look_up in (residents.index, residents.dictionary):
+    for look_up in (residents.index, residents.dictionary, residents.graph, residents.graph_summary):
         with pytest.raises(BadRequest):
             look_up(name)
 
@@ -188,4 +191,18 @@ def test_a_read_only_server_refuses_models_and_reads_indexes(server_lab: TinyLab
     with pytest.raises(NoModel):
         awaited(residents.with_model("tiny-model", "a", lambda model: model.name))
     assert len(residents.index("tiny")) == 48
+    residents.close()
+
+
+def test_a_graph_is_read_once_and_again_when_its_file_was_replaced(tmp_path: Path):
+    lab = Lab(tmp_path / "lab")
+    keep_graph(random_graph(0), lab, "one")
+    residents = Residents(lab)
+    first = residents.graph("one")
+    assert residents.graph("one") is first
+    assert residents.graph_summary("one").n_nodes == len(first.graph.nodes)
+    keep_graph(replace(random_graph(0), pinned=("token@0",)), lab, "one")
+    assert residents.graph("one").graph.pinned == ("token@0",)
+    with pytest.raises(UnknownName):
+        residents.graph("two")
     residents.close()

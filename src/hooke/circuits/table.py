@@ -24,10 +24,11 @@ class GraphTable:
 
     graph: Graph
     nodes: dict[str, ndarray]
-    """kind u8 · layer, position i16 and index i32 (-1: none) · activation, value, influence, relevance, effect, weight f32
-    (NaN: none)."""
+    """kind u8 · layer, position i16 and index i32 (-1: none) · activation, value, influence, relevance, effect and
+    weight f32 (NaN: none)."""
     edges: dict[str, ndarray]
-    """source, target u32 · weight f32 · share f32, of the target's inputs · flow f32, of the influence. Strongest first."""
+    """source, target u32 · weight f32 · share f32, of the target's inputs · flow f32, of the influence; strongest
+    first."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from hooke.server.problems import RESPONSES, Problem, add_handlers, refuse
 from hooke.server.residents import Residents
 from hooke.server.routes import (
     features,
+    graph_answers,
     graphs,
     health,
     indexes,
@@ -49,6 +50,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     steering.router,
     runs.router,
     graphs.router,
+    graph_answers.router,
 )
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

@@ -1,32 +1,26 @@
-"""Attribution graphs: the lab's list, one graph for its page, marks on it, paths through it, tests on the model."""
+"""Attribution graphs: the lab's list, one graph for its page, marks on it, and the job that traces a prompt."""
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
-import numpy as np
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel, Field
 
-from hooke.circuits.graph import Graph, Node, TraceSettings
+from hooke.circuits.graph import Graph, TraceSettings
 from hooke.circuits.graph_file import graph_ids, keep_graph
-from hooke.circuits.intervene import target_values
-from hooke.circuits.paths import top_paths
 from hooke.circuits.table import KINDS
 from hooke.circuits.trace import trace
-from hooke.circuits.validate import matched_controls
 from hooke.dictionaries import load_replacement
 from hooke.dictionaries.neurons import neurons_name
-from hooke.dictionaries.replacement import Replacement
 from hooke.errors import BadArtefact, BadRequest
 from hooke.lab import Lab
 from hooke.models.load import load
-from hooke.models.model import Model
 from hooke.server.arrays import arrays_response
 from hooke.server.jobs import JobKind, JobsHere
-from hooke.server.residents import ClientHere, Residents, ResidentsHere
+from hooke.server.residents import Residents, ResidentsHere
 from hooke.server.routes.features import cursor_after, place_of
 from hooke.server.routes.indexes import JobStarted
 from hooke.server.routes.prompts import indexes_by_dictionary
@@ -35,6 +29,8 @@ router = APIRouter(prefix="/api/graphs", tags=["graphs"])
 
 MAX_MARKS = 2000
 """Nodes that may be pinned or grouped."""
+MAX_NAME = 100
+"""Characters of a group's name."""
 NodeId = Annotated[str, Field(max_length=200)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")]
 
@@ -114,7 +110,7 @@ class FindingOut(BaseModel):
 class Supernode(BaseModel):
     """Nodes that a person put together."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: str = Field(min_length=1, max_length=MAX_NAME)
     """What they are called."""
     nodes: list[NodeId] = Field(min_length=1, max_length=MAX_MARKS)
     """Ids of the nodes."""
@@ -188,75 +184,15 @@ class TraceArguments(TraceBody):
     """What the model is opened by where its name alone does not say."""
 
 
-class PathOut(BaseModel):
-    """A way from a node to a target."""
-
-    nodes: list[str]
-    """Ids, from the source to the target."""
-    strength: float
-    """Product of the edges' shares, with the sign of their weights."""
-    share: float
-    """Its part of all that arrives."""
-
-
-class PathList(BaseModel):
-    """The strongest ways to a target."""
-
-    items: list[PathOut]
-    """Strongest first."""
-    target: str
-    """Where they end."""
-
-
-class Intervention(BaseModel):
-    """Nodes whose activations are changed together."""
-
-    nodes: list[NodeId] = Field(min_length=1, max_length=200)
-    """Ids of features."""
-    factor: float = Field(default=0.0, ge=-100, le=100)
-    """What their activations are multiplied with; 0 ablates."""
-
-
-class InterventionBody(BaseModel):
-    """Interventions, each tried alone."""
-
-    items: list[Intervention] = Field(min_length=1, max_length=64)
-    """What to try."""
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    """Seed of the choice of controls."""
-
-
-class Effect(BaseModel):
-    """One intervention."""
-
-    nodes: list[str]
-    """What was changed."""
-    predicted: float | None
-    """Change of the first target that the graph foretells; null where it says nothing of a node."""
-    measured: float
-    """Change in the model itself, with nothing frozen."""
-    control: float | None
-    """Change by as many neurons of the same places with like activations that the graph did not pick; null for
-    transcoders."""
-
-
-class Effects(BaseModel):
-    """Predicted beside measured."""
-
-    target: str
-    """Node of the target whose logit is looked at."""
-    base: float
-    """Its value with nothing changed."""
-    items: list[Effect]
-    """In the order in which they were asked for."""
-
-
 @router.get("")
 def list_graphs(
     here: ResidentsHere, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> GraphList:
     """The lab's graphs, latest first."""
-    files = {name: here.lab.path("graphs", f"{name}.json").stat().st_mtime for name in graph_ids(here.lab)}
+    files = {}
+    for name in graph_ids(here.lab):
+        with suppress(FileNotFoundError):  # removed a moment ago
+            files[name] = here.lab.path("graphs", f"{name}.json").stat().st_mtime
     names = sorted(files, key=lambda name: (-files[name], name))
     start = place_of(cursor)
     items, damaged = [], {}
@@ -309,105 +245,12 @@ def put_marks(graph: str, body: Annotated[Marks, Body()], here: ResidentsHere) -
     if len(set(members)) < len(members):
         raise BadRequest("A node is in two groups.", "", "Take it out of one of them.")
     pinned = tuple(dict.fromkeys(body.pinned))
-    _numbers(found, [*pinned, *members])
+    numbers_of(found, [*pinned, *members])
     keep_graph(replace(found, pinned=pinned, supernodes=tuple(groups)), here.lab, graph)
     return _marks_out(pinned, groups)
 
 
-@router.get("/{graph}/paths")
-def graph_paths(
-    graph: str,
-    here: ResidentsHere,
-    source: Annotated[str | None, Query(max_length=200)] = None,
-    target: Annotated[str | None, Query(max_length=200)] = None,
-    through: Annotated[list[str] | None, Query(max_length=20)] = None,
-    avoiding: Annotated[list[str] | None, Query(max_length=200)] = None,
-    n: Annotated[int, Query(ge=1, le=100)] = 10,
-) -> PathList:
-    """The strongest paths from a node, or from anywhere, to a target, the first one if none is named."""
-    found = here.graph(graph).graph
-    start = found.number(source) if source else None
-    end = found.number(target) if target else found.targets[0]
-    must, must_not = _numbers(found, through or []), _numbers(found, avoiding or [])
-    paths = top_paths(found, start, end, n=n, through=must, avoiding=must_not)
-    items = [
-        PathOut(nodes=[found.nodes[at].id for at in path.nodes], strength=path.strength, share=path.share)
-        for path in paths
-    ]
-    return PathList(items=items, target=found.nodes[end].id)
-
-
-@router.post("/{graph}/interventions")
-async def graph_interventions(
-    graph: str, body: Annotated[InterventionBody, Body()], here: ResidentsHere, client: ClientHere
-) -> Effects:
-    """Change nodes in the model itself and look at the first target, beside what the graph foretells."""
-    found = (await run_sync(lambda: here.graph(graph))).graph
-    if not found.model:
-        raise BadRequest(
-            "This graph cannot be tested here.", "It was made by another tool.", "Trace its prompt with hooke."
-        )
-    groups = [[found.nodes[at] for at in _numbers(found, one.nodes)] for one in body.items]
-    factors = [one.factor for one in body.items]
-    dictionary: Replacement | str = found.dictionary
-    if dictionary != "neurons":
-        dictionary = await run_sync(lambda: here.replacement(found.dictionary))
-    return await here.with_model(
-        found.model, client, lambda model: _effects(found, model, dictionary, groups, factors, body.seed)
-    )
-
-
-def _effects(
-    graph: Graph,
-    model: Model,
-    dictionary: Replacement | str,
-    groups: Sequence[Sequence[Node]],
-    factors: Sequence[float],
-    seed: int,
-) -> Effects:
-    tried = [[(node, factor) for node in group] for group, factor in zip(groups, factors, strict=True)]
-    # Before controls are drawn, what is no feature is refused.
-    values = target_values(graph, model, dictionary, [(), *tried]).tolist()
-    base, measured = values[0], values[1:]
-    controls = _controls(graph, model, groups, seed)
-    pairs = [[(node, factor) for node in group] for group, factor in zip(controls, factors, strict=True)]
-    of_controls = target_values(graph, model, dictionary, pairs).tolist() if any(controls) else [base] * len(groups)
-    items = [
-        Effect(
-            nodes=[node.id for node in group],
-            predicted=_predicted(group, factor),
-            measured=value - base,
-            control=of_control - base if len(control) == len(group) else None,
-        )
-        for group, factor, value, control, of_control in zip(
-            groups, factors, measured, controls, of_controls, strict=True
-        )
-    ]
-    return Effects(target=graph.nodes[graph.targets[0]].id, base=base, items=items)
-
-
-def _controls(graph: Graph, model: Model, groups: Sequence[Sequence[Node]], seed: int) -> list[list[Node]]:
-    """A control for each node of each group; groups of places where there is none get too few."""
-    drawn = matched_controls(graph, model, [node for group in groups for node in group], np.random.default_rng(seed))
-    left = list(drawn)
-    found: list[list[Node]] = []
-    for group in groups:
-        own = []
-        for node in group:
-            # They come in the nodes' order; a place where the graph took every neuron has none for any of its nodes.
-            if left and (left[0].layer, left[0].position) == (node.layer, node.position):
-                own.append(left.pop(0))
-        found.append(own)
-    return found
-
-
-def _predicted(group: Sequence[Node], factor: float) -> float | None:
-    effects = [node.effect for node in group]
-    known = [effect for effect in effects if effect is not None and math.isfinite(effect)]
-    return (factor - 1) * sum(known) if len(known) == len(effects) else None
-
-
-def _numbers(graph: Graph, ids: Sequence[str]) -> list[int]:
+def numbers_of(graph: Graph, ids: Sequence[str]) -> list[int]:
     """Numbers of nodes.
 
     Raises:
