@@ -157,7 +157,8 @@ class Residents:
                     yield Waiting(place)
                     shown = place
         finally:
-            # Off the queue, where the reader left before its turn came.
+            # Off the queue, where the reader left before its turn came: at once, not when the loop comes round.
+            beginning.cancel()
             waited.cancel()
         items = waited.result()
         try:
