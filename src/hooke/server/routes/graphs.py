@@ -125,6 +125,15 @@ class Marks(BaseModel):
     """Groups; a node is in one of them at most."""
 
 
+class LayerIndex(BaseModel):
+    """Where a layer's features can be looked up."""
+
+    name: str
+    """Name of the index."""
+    below: int
+    """What is added to a neuron's number where it is below zero; 0 for features that cannot be."""
+
+
 class GraphOut(Marks):
     """A graph, without its arrays."""
 
@@ -156,7 +165,7 @@ class GraphOut(Marks):
     """Id of each node."""
     names: list[str]
     """Text or label of each node, often empty."""
-    indexes: dict[int, str]
+    indexes: dict[int, LayerIndex]
     """The index of each layer's features, where there is one."""
 
 
@@ -297,15 +306,15 @@ def _marks_out(pinned: Sequence[str], groups: Sequence[tuple[str, Sequence[str]]
     )
 
 
-def _indexes(here: Residents, graph: Graph) -> dict[int, str]:
-    """The index of each layer's features, where one was built."""
+def _indexes(here: Residents, graph: Graph) -> dict[int, LayerIndex]:
     by_dictionary = indexes_by_dictionary(here)
     is_neurons = graph.dictionary == "neurons"
-    names = {
-        layer: neurons_name(layer, graph.model) if is_neurons else f"{graph.dictionary}.{layer}"
-        for layer in range(graph.n_layers)
-    }
-    return {layer: by_dictionary[name] for layer, name in names.items() if name in by_dictionary}
+    found = {}
+    for layer in range(graph.n_layers):
+        dictionary = neurons_name(layer, graph.model) if is_neurons else f"{graph.dictionary}.{layer}"
+        if name := by_dictionary.get(dictionary):
+            found[layer] = LayerIndex(name=name, below=len(here.index(name)) // 2 if is_neurons else 0)
+    return found
 
 
 def trace_work(lab: Lab, arguments: TraceArguments) -> dict[str, Any]:
