@@ -251,12 +251,13 @@ def _harvest_from(
                 written.append(writer.submit(write_shard, folder / shard_name(number), filling.shard()))
                 filling, number = _Filling(DTYPES[spec.dtype]), number + 1
         if filling.n_tokens:
+            _wait(written)
             written.append(writer.submit(write_shard, folder / shard_name(number), filling.shard()))
         return [future.result() for future in written]
 
 
 def _wait(written: list[Future[ShardEntry]]) -> None:
-    """At most one shard waits for the disk, so that memory stays bounded."""
+    """At most one shard waits for the disk, so that memory stays bounded, and none is written after one that failed."""
     if written:
         written[-1].result()
 
