@@ -82,6 +82,11 @@ def top_paths(
     ]
 
 
+def unexplained_ends(graph: Graph, *asked: str | None) -> list[int]:
+    """Numbers of the errors and rests, but for those that are named by their ids: avoid these for paths from tokens."""
+    return [number for number in graph.numbers("error", "rest") if graph.nodes[number].id not in asked]
+
+
 def _only(node: int, graph: Graph) -> Bool[ndarray, " node"]:
     return np.arange(len(graph.nodes)) == node
 

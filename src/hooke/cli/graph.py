@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hooke.cli.answer import Answer
-from hooke.cli.options import Everywhere, ModelOptions, ModelRef
+from hooke.cli.options import Everywhere, ModelOptions
 from hooke.cli.scores import score_table, scores
 from hooke.cli.terminal import note, table, title
+from hooke.errors import BadRequest
 
 if TYPE_CHECKING:
     import hooke.circuits.graph
@@ -89,7 +90,7 @@ def validate(
     ref: str,
     /,
     *,
-    model: ModelRef,
+    model: str | None = None,
     strongest: int = 40,
     others: int = 60,
     seed: int = 0,
@@ -104,6 +105,8 @@ def validate(
     ----------
     ref
         A graph of the lab.
+    model
+        The model that it was made with, where its name alone does not open it.
     strongest
         How many of the features with the largest predicted effect are ablated.
     others
@@ -117,8 +120,12 @@ def validate(
 
     lab = everywhere.lab
     graph = open_graph(ref, lab)
+    if not graph.model:
+        raise BadRequest(
+            "This graph cannot be tested.", "Another tool made it.", "Trace its prompt with `hooke trace`."
+        )
     dictionary = "neurons" if graph.dictionary == "neurons" else load_replacement(graph.dictionary, lab=lab)
-    opened = loading.load(model, lab)
+    opened = loading.load(model or graph.model, lab)
     tested = validate_graph(graph, opened, dictionary, n_strongest=strongest, n_random=others, seed=seed)
     if ref in graph_ids(lab):
         keep_graph(tested, lab, ref)
@@ -189,6 +196,7 @@ def paths(
     target: str | None = None,
     through: list[str] | None = None,
     avoiding: list[str] | None = None,
+    unexplained: bool = False,
     top: int = 10,
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
@@ -199,27 +207,30 @@ def paths(
     ref
         A graph of the lab, or a file.
     source
-        The node where paths begin, e.g. token@3 or 12/345@7. Without it, tokens and all else that has no inputs.
+        The node where paths begin, e.g. token@3 or 12/345@7. Without it, all tokens.
     target
         Where they end: a target or a feature. Without it, the first target.
     through
         A node that every path passes; may be given several times.
     avoiding
         A node that no path passes; may be given several times.
+    unexplained
+        Show paths too that begin in errors and in features that were not taken up.
     top
         How many paths to show.
     """
     from hooke.circuits.graph_file import open_graph
-    from hooke.circuits.paths import described, top_paths
+    from hooke.circuits.paths import described, top_paths, unexplained_ends
 
     graph = open_graph(ref, everywhere.lab)
+    ends = [] if unexplained else unexplained_ends(graph, source, target)
     found = top_paths(
         graph,
         None if source is None else graph.number(source),
         graph.targets[0] if target is None else graph.number(target),
         n=top,
         through=[graph.number(id) for id in through or ()],
-        avoiding=[graph.number(id) for id in avoiding or ()],
+        avoiding=[*(graph.number(id) for id in avoiding or ()), *ends],
     )
     rows = [(f"{path.share:.2%}", "+" if path.sign > 0 else "-", described(graph, path)) for path in found]
     data = [

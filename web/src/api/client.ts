@@ -57,7 +57,8 @@ export async function postForFile<P extends PathsWith<"post">>(path: P, asked: A
 export async function request(method: string, path: string, asked: Loose): Promise<Response> {
   const url = new URL(root + fill(path, (asked.path ?? {}) as Record<string, string>).slice(1), window.location.origin);
   for (const [name, value] of Object.entries((asked.query ?? {}) as Record<string, unknown>)) {
-    if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, String(value));
+    if (value === undefined || value === null || value === "") continue;
+    for (const one of Array.isArray(value) ? (value as unknown[]) : [value]) url.searchParams.append(name, String(one));
   }
   const headers: Record<string, string> = method === "GET" ? {} : { "X-Hooke": "1" };
   if (asked.body !== undefined) headers["Content-Type"] = "application/json";

@@ -39,7 +39,7 @@ export interface Layout {
   shown: Uint32Array;
 }
 
-const PITCH = 14, GAP_X = 10, GAP_Y = 7, LEAST_WIDTH = 30, MOST_LINES = 7, WIDEST_STRETCH = 1.35;
+const PITCH = 14, GAP_X = 10, GAP_Y = 7, LEAST_WIDTH = 30, MOST_LINES = 7, TARGET_PITCH = 64, WIDEST_STRETCH = 1.35;
 
 /**
  * Where the nodes stand. In a cell of token and layer they stand in lines, the most influential first; of how many lines
@@ -59,7 +59,8 @@ export function layoutOf(places: Places, isShown: ArrayLike<number>, nLayers: nu
   }
   const first = hasConstant ? 0 : 1;
   const most = new Uint32Array(nTokens + 1);
-  for (const [key, cell] of cells) most[key % (nTokens + 1)] = Math.max(most[key % (nTokens + 1)]!, cell.length);
+  // Targets take no room in their token's column: they have a line of their own.
+  for (const [key, cell] of cells) if (key > nTokens) most[key % (nTokens + 1)] = Math.max(most[key % (nTokens + 1)]!, cell.length);
   const perLine = bestWidths(cells, most, first, nLayers, nTokens, room);
   const widths = Array.from(perLine, (many) => Math.max(LEAST_WIDTH, many * PITCH) + GAP_X);
   const heights = rowHeights(cells, perLine, nLayers, nTokens);
@@ -90,9 +91,9 @@ function rowHeights(cells: Map<number, number[]>, perLine: Uint32Array, nLayers:
   const lines = new Array<number>(nLayers + 2).fill(0);
   for (const [key, cell] of cells) {
     const row = Math.floor(key / (nTokens + 1));
-    lines[row] = Math.max(lines[row]!, Math.ceil(cell.length / Math.max(1, perLine[key % (nTokens + 1)]!)));
+    if (row > 0) lines[row] = Math.max(lines[row]!, Math.ceil(cell.length / Math.max(1, perLine[key % (nTokens + 1)]!)));
   }
-  return lines.map((many, row) => Math.max(row === 0 || row === nLayers + 1 ? 1.3 : 0.35, many) * PITCH + GAP_Y);
+  return lines.map((many, row) => Math.max(row === 0 ? 2.2 : row === nLayers + 1 ? 1.3 : 0.35, many) * PITCH + GAP_Y);
 }
 
 function placed(
@@ -126,6 +127,10 @@ function placed(
     cell.sort((one, other) => rank(places, one) - rank(places, other) || places.influence[other]! - places.influence[one]! || one - other);
     const lines = Math.ceil(cell.length / many);
     const stepX = PITCH * Math.min(wider, WIDEST_STRETCH), stepY = PITCH * Math.min(higher, WIDEST_STRETCH);
+    if (row.layer === nLayers) {
+      standTargets(cell, column, left, x, y, row);
+      continue;
+    }
     for (const [place, node] of cell.entries()) {
       const line = Math.floor(place / many), inLine = Math.min(many, cell.length - line * many);
       x[node] = column.left + column.width / 2 + (place - line * many - (inLine - 1) / 2) * stepX;
@@ -134,6 +139,16 @@ function placed(
   }
   const shown = Uint32Array.from([...cells.values()].flat().sort((one, other) => one - other));
   return { x, y, radius, columns, rows, width: left, height: top, shown };
+}
+
+/** Targets stand apart in one line, the first one above its token, so that there is room for their names. */
+function standTargets(cell: readonly number[], column: Column, width: number, x: Float32Array, y: Float32Array, row: Row): void {
+  const end = column.left + column.width / 2;
+  const step = Math.min(TARGET_PITCH, Math.max(end, width - end) / cell.length);
+  for (const [place, node] of cell.entries()) {
+    x[node] = end >= width / 2 ? end - place * step : end + place * step;
+    y[node] = row.top + row.height / 2;
+  }
 }
 
 function rank(places: Places, node: number): number {
@@ -168,6 +183,19 @@ export function hitsOf(layout: Layout): Hits {
 export function nodeAt(layout: Layout, hits: Hits, x: number, y: number, within: number): number {
   const place = nearest(hits.plane, hits.grid, (2 * x) / hits.side - 1, (2 * y) / hits.side - 1, (2 * within) / hits.side);
   return place < 0 ? -1 : layout.shown[place]!;
+}
+
+/** The next shown node to the right (1) or left (-1) in the same line, or the nearest one in the next line up (1) or down (-1). */
+export function neighbour(layout: Layout, node: number, right: number, up: number): number {
+  const x = layout.x[node]!, y = layout.y[node]!;
+  if (Number.isNaN(x)) return layout.shown[0] ?? node;
+  if (right !== 0) {
+    const line = [...layout.shown].filter((one) => layout.y[one] === y).sort((one, other) => layout.x[one]! - layout.x[other]!);
+    return line[line.indexOf(node) + right] ?? node;
+  }
+  const beyond = [...layout.shown].filter((one) => (y - layout.y[one]!) * up > 0);
+  const next = beyond.reduce((best, one) => Math.min(best, Math.abs(layout.y[one]! - y)), Infinity);
+  return beyond.filter((one) => Math.abs(layout.y[one]! - y) === next).reduce((best, one) => (best === node || Math.abs(layout.x[one]! - x) < Math.abs(layout.x[best]! - x) ? one : best), node);
 }
 
 /** What of the plane is seen: the place in the upper left corner, and pixels per unit. */

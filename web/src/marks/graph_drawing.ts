@@ -44,6 +44,8 @@ export interface Emphasis {
   /** The one under the pointer, or -1. */
   hovered: number;
   pinned: readonly number[];
+  /** Nodes of a way through the graph, one after the other. */
+  path: readonly number[];
   /** Text beside a node. */
   labels: readonly (readonly [number, string])[];
   /** Numbers of a node's strongest edges. */
@@ -94,11 +96,21 @@ export function drawEmphasis(context: CanvasRenderingContext2D, drawing: Drawing
     context.globalAlpha = 1;
     drawNodes(context, drawing, own.flatMap((edge) => [edges.source[edge]!, edges.target[edge]!]), view, room);
   }
+  drawPath(context, drawing, emphasis.path.filter((node) => isPlaced(layout, node)), view, room);
   drawNodes(context, drawing, emphasis.pinned.filter((node) => isPlaced(layout, node)), view, room);
   for (const node of emphasis.pinned) if (isPlaced(layout, node)) ring(context, drawing, node, view, colours.accent, 1.75, 2.5);
   for (const node of heads) ring(context, drawing, node, view, colours.ink, node === emphasis.chosen ? 2 : 1.25, 3.5);
   drawLabels(context, drawing, emphasis.labels, view);
   context.restore();
+}
+
+function drawPath(context: CanvasRenderingContext2D, drawing: Drawing, path: readonly number[], view: GraphView, room: Room): void {
+  context.strokeStyle = drawing.colours.accent;
+  context.lineWidth = 3;
+  context.beginPath();
+  for (const [place, node] of path.slice(0, -1).entries()) curve(context, drawing.layout, node, path[place + 1]!, view);
+  context.stroke();
+  drawNodes(context, drawing, path, view, room);
 }
 
 export function isPlaced(layout: Layout, node: number): boolean {
@@ -173,11 +185,7 @@ function strokeEdges(context: CanvasRenderingContext2D, { edges, layout, colours
   for (let at = 0; at < which.length; at++) {
     const edge = which[at]!;
     const path = paths[edges.weight[edge]! >= 0 ? 0 : 1]!.widths[widthOf(edges.share[edge]!)]!;
-    const [x1, y1] = toPixel(view, layout.x[edges.source[edge]!]!, layout.y[edges.source[edge]!]!);
-    const [x2, y2] = toPixel(view, layout.x[edges.target[edge]!]!, layout.y[edges.target[edge]!]!);
-    const bend = (y2 - y1) / 2;
-    path.moveTo(x1, y1);
-    path.bezierCurveTo(x1, y1 + bend, x2, y2 - bend, x2, y2);
+    curve(path, layout, edges.source[edge]!, edges.target[edge]!, view);
   }
   for (const { colour, widths } of paths) {
     context.strokeStyle = colour;
@@ -188,6 +196,14 @@ function strokeEdges(context: CanvasRenderingContext2D, { edges, layout, colours
   }
 }
 
+function curve(path: Pick<Path2D, "moveTo" | "bezierCurveTo">, layout: Layout, source: number, target: number, view: GraphView): void {
+  const [x1, y1] = toPixel(view, layout.x[source]!, layout.y[source]!), [x2, y2] = toPixel(view, layout.x[target]!, layout.y[target]!);
+  const bend = (y2 - y1) / 2;
+  path.moveTo(x1, y1);
+  path.bezierCurveTo(x1, y1 + bend, x2, y2 - bend, x2, y2);
+}
+
+/** Class of an edge's width. */
 export function widthOf(share: number): number {
   if (share < 0.01) return 0;
   if (share < 0.04) return 1;
@@ -267,7 +283,7 @@ function ring(context: CanvasRenderingContext2D, { layout, kind }: Drawing, node
 }
 
 /** Names beside nodes, with a rim of the ground so that they can be read on edges; one that would lie on another is left out. */
-function drawLabels(context: CanvasRenderingContext2D, { layout, colours, font }: Drawing, labels: Emphasis["labels"], view: GraphView): void {
+function drawLabels(context: CanvasRenderingContext2D, { layout, kind, colours, font }: Drawing, labels: Emphasis["labels"], view: GraphView): void {
   const taken: [number, number, number][] = [];
   context.font = font;
   context.textAlign = "left";
@@ -275,8 +291,10 @@ function drawLabels(context: CanvasRenderingContext2D, { layout, colours, font }
   context.lineJoin = "round";
   for (const [node, text] of labels) {
     if (!isPlaced(layout, node)) continue;
-    const [x, y] = toPixel(view, layout.x[node]!, layout.y[node]!);
-    const left = x + layout.radius[node]! * sizeOf(view) + 4, width = context.measureText(text).width;
+    const [x, nodeY] = toPixel(view, layout.x[node]!, layout.y[node]!);
+    const width = context.measureText(text).width, isTarget = kind[node] === LOGIT;
+    const r = layout.radius[node]! * sizeOf(view);
+    const [left, y] = isTarget ? [x - width / 2, nodeY - r - 8] : [x + r + 4, nodeY];
     if (taken.some(([l, r, at]) => Math.abs(at - y) < 12 && left < r && left + width > l)) continue;
     taken.push([left, left + width, y]);
     context.strokeStyle = colours.raised;

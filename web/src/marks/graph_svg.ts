@@ -8,6 +8,7 @@ export function svgOf(drawing: Drawing, emphasis: Emphasis, view: GraphView, roo
   const own = emphasis.chosen >= 0 && isPlaced(layout, emphasis.chosen) ? Array.from(emphasis.edgesOf(emphasis.chosen)) : [];
   const edges = (which: ArrayLike<number>, opacity: number): string =>
     `<g fill="none" opacity="${opacity}">${Array.from(which, (edge) => edgeOf(drawing, edge, view)).join("")}</g>`;
+  const way = emphasis.path.slice(0, -1).map((node, place) => curveOf(drawing, node, emphasis.path[place + 1]!, view, colours.accent, 3)).join("");
   const nodes = Array.from(layout.shown, (node) => shapeOf(drawing, node, view)).join("");
   const rings = emphasis.pinned.map((node) => ringOf(drawing, node, view, colours.accent)).join("") + ringOf(drawing, emphasis.chosen, view, colours.ink);
   const names = emphasis.labels.map(([node, text]) => labelOf(drawing, node, text, view)).join("");
@@ -16,19 +17,22 @@ export function svgOf(drawing: Drawing, emphasis: Emphasis, view: GraphView, roo
     `<svg xmlns="http://www.w3.org/2000/svg" width="${room.width}" height="${room.height}" viewBox="0 0 ${room.width} ${room.height}" font-family="sans-serif" font-size="11">`,
     `<rect width="100%" height="100%" fill="${colours.raised}"/>`,
     `<clipPath id="field"><rect x="${INSET.left}" width="${room.width}" height="${floor}"/></clipPath>`,
-    `<g clip-path="url(#field)">${edges(drawing.strongest, own.length > 0 ? 0.2 : 0.4)}${edges(own, 0.9)}${nodes}${rings}${names}</g>`,
+    `<g clip-path="url(#field)">${edges(drawing.strongest, own.length > 0 ? 0.2 : 0.4)}${edges(own, 0.9)}<g fill="none">${way}</g>${nodes}${rings}${names}</g>`,
     axesOf(drawing, view, room, floor),
     "</svg>",
   ].join("\n");
 }
 
-function edgeOf({ edges, layout, colours }: Drawing, edge: number, view: GraphView): string {
-  const [from, to] = [edges.source[edge]!, edges.target[edge]!];
+function edgeOf(drawing: Drawing, edge: number, view: GraphView): string {
+  const { edges, colours } = drawing;
+  return curveOf(drawing, edges.source[edge]!, edges.target[edge]!, view, edges.weight[edge]! >= 0 ? colours.plus : colours.minus, EDGE_WIDTHS[widthOf(edges.share[edge]!)]!);
+}
+
+function curveOf({ layout }: Drawing, from: number, to: number, view: GraphView, colour: string, width: number): string {
   if (!isPlaced(layout, from) || !isPlaced(layout, to)) return "";
   const [x1, y1] = toPixel(view, layout.x[from]!, layout.y[from]!), [x2, y2] = toPixel(view, layout.x[to]!, layout.y[to]!);
   const bend = (y2 - y1) / 2;
-  const colour = edges.weight[edge]! >= 0 ? colours.plus : colours.minus;
-  return `<path d="M${short(x1)} ${short(y1)}C${short(x1)} ${short(y1 + bend)} ${short(x2)} ${short(y2 - bend)} ${short(x2)} ${short(y2)}" stroke="${colour}" stroke-width="${EDGE_WIDTHS[widthOf(edges.share[edge]!)]}"/>`;
+  return `<path d="M${short(x1)} ${short(y1)}C${short(x1)} ${short(y1 + bend)} ${short(x2)} ${short(y2 - bend)} ${short(x2)} ${short(y2)}" stroke="${colour}" stroke-width="${width}"/>`;
 }
 
 function shapeOf(drawing: Drawing, node: number, view: GraphView): string {
@@ -50,11 +54,12 @@ function ringOf({ layout }: Drawing, node: number, view: GraphView, colour: stri
   return `<circle cx="${short(x)}" cy="${short(y)}" r="${short(layout.radius[node]! * sizeOf(view) + 2.5)}" fill="none" stroke="${colour}" stroke-width="1.75"/>`;
 }
 
-function labelOf({ layout, colours }: Drawing, node: number, text: string, view: GraphView): string {
+function labelOf({ layout, kind, colours }: Drawing, node: number, text: string, view: GraphView): string {
   if (!isPlaced(layout, node)) return "";
   const [x, y] = toPixel(view, layout.x[node]!, layout.y[node]!);
-  const left = x + layout.radius[node]! * sizeOf(view) + 4;
-  return `<text x="${short(left)}" y="${short(y + 4)}" fill="${colours.ink}" stroke="${colours.raised}" stroke-width="3" paint-order="stroke">${escaped(text)}</text>`;
+  const r = layout.radius[node]! * sizeOf(view);
+  const place = kind[node] === LOGIT ? `x="${short(x)}" y="${short(y - r - 4)}" text-anchor="middle"` : `x="${short(x + r + 4)}" y="${short(y + 4)}"`;
+  return `<text ${place} fill="${colours.ink}" stroke="${colours.raised}" stroke-width="3" paint-order="stroke">${escaped(text)}</text>`;
 }
 
 function axesOf({ layout, colours, tokens }: Drawing, view: GraphView, room: { width: number }, floor: number): string {

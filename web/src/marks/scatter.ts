@@ -123,7 +123,9 @@ export function ramp(shares: ArrayLike<number>, low: readonly number[], high: re
 
 /** The channels of a colour such as #0c5c56. */
 export function channels(hex: string): [number, number, number] {
-  const value = Number.parseInt(hex.trim().slice(1), 16);
+  // The build shortens #ffffff to #fff.
+  const digits = hex.trim().slice(1);
+  const value = Number.parseInt(digits.length === 3 ? digits.replace(/./g, "$&$&") : digits, 16);
   return [(value >> 16) & 255, (value >> 8) & 255, value & 255];
 }
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from hooke.circuits.graph import Graph, Node
 from hooke.circuits.intervene import target_values
-from hooke.circuits.paths import described, top_paths
+from hooke.circuits.paths import described, top_paths, unexplained_ends
 from hooke.circuits.supernodes import suggest
 from hooke.circuits.validate import matched_controls
 from hooke.dictionaries.replacement import Replacement
@@ -112,14 +112,20 @@ def graph_paths(
     target: Annotated[str | None, Query(max_length=200)] = None,
     through: Annotated[list[str] | None, Query(max_length=20)] = None,
     avoiding: Annotated[list[str] | None, Query(max_length=200)] = None,
+    *,
+    unexplained: bool = False,
     n: Annotated[int, Query(ge=1, le=100)] = 10,
 ) -> PathList:
-    """The strongest paths from a node, or from anywhere, to a target, the first one if none is named."""
+    """The strongest paths from a node, or from all tokens, to a target, the first one if none is named.
+
+    With `unexplained` also those that begin in errors and in features that were not taken up.
+    """
     found = here.graph(graph).graph
     start = found.number(source) if source else None
     end = found.number(target) if target else found.targets[0]
     must, must_not = numbers_of(found, through or []), numbers_of(found, avoiding or [])
-    paths = top_paths(found, start, end, n=n, through=must, avoiding=must_not)
+    ends = [] if unexplained else unexplained_ends(found, source, target)
+    paths = top_paths(found, start, end, n=n, through=must, avoiding=[*must_not, *ends])
     items = [
         PathOut(
             nodes=[found.nodes[at].id for at in path.nodes],

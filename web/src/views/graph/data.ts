@@ -162,3 +162,14 @@ export function placeOf(meta: Meta, data: GraphData, node: number): string {
 export function kindOf(data: GraphData, node: number): string {
   return ["feature", "target", "dictionary error", "features not taken up", "token", "constants"][data.kind[node] ?? 5] ?? "";
 }
+
+/** A node's number in the index of its layer: a neuron below zero is another feature there than one above. */
+export function featureOf(data: GraphData, node: number, below: number): number {
+  return (data.index[node] ?? 0) + (data.activation[node]! < 0 ? below : 0);
+}
+
+/** Of how many interventions the sign was foretold; null where nothing was. */
+export function agreement(effects: readonly { predicted: number | null; measured: number }[]): { same: number; n: number } | null {
+  const known = effects.filter((one) => one.predicted !== null);
+  return known.length === 0 ? null : { same: known.filter((one) => Math.sign(one.predicted!) === Math.sign(one.measured)).length, n: known.length };
+}
