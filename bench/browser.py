@@ -89,6 +89,24 @@ BAR = "svg .catch"
 MARKED_BAR = "[...document.querySelectorAll('svg .bar')].findIndex(one => one.classList.contains('pointed'))"
 CELL = "document.querySelector('.said span').textContent"
 POINT = "document.querySelector('.tip b')?.textContent"
+NODE = "document.querySelector('.tip b')?.textContent + document.querySelector('.tip')?.style.left"
+SHOWN = "document.querySelector('.count').textContent"
+SLIDE = """const bar = document.querySelector('.controls input[type=range]');
+  bar.value = {share};
+  bar.dispatchEvent(new Event('input', {{bubbles: true}}))"""
+DRAGGED = """() => { window.isDragged = false; window.dragged = new Promise(async done => {
+  const times = [];
+  let last = await new Promise(requestAnimationFrame);
+  for (let n = 0; n < 60; n++) {
+    const now = await new Promise(requestAnimationFrame);
+    times.push(now - last);
+    last = now;
+  }
+  window.isDragged = true;
+  done(times);
+}); }"""
+GRAPH = "bench-graph"
+TRACED = "The official language of the country where Osaka is located is"
 PROMPT = "The Eiffel Tower is in the city of Paris, and the Colosseum is in the city of Rome."
 
 Places = list[tuple[float, float]]
@@ -108,7 +126,11 @@ def main() -> None:
 
 def measure(lab: Path, repetitions: int, n_hovers: int) -> list[dict[str, Any]]:
     """Rows of what was waited for, in milliseconds, and of what it took, in kilobytes and megabytes."""
-    command = [str(Path(sys.executable).with_name("hooke")), "serve", "--port", "0", "--json", "--lab", str(lab)]
+    hooke = str(Path(sys.executable).with_name("hooke"))
+    if not (lab / "graphs" / f"{GRAPH}.json").exists():
+        told = ["trace", "smollm2-135m", TRACED, "--name", GRAPH, "--max-nodes", "4600", "--lab", str(lab), "--json"]
+        subprocess.run([hooke, *told], check=True, stdout=subprocess.DEVNULL)
+    command = [hooke, "serve", "--port", "0", "--json", "--lab", str(lab)]
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
@@ -129,6 +151,7 @@ def measure(lab: Path, repetitions: int, n_hovers: int) -> list[dict[str, Any]]:
                 rows.append(_row("the first page of a fresh browser", [first * 1000]))
                 address = told["address"].rstrip("/")
                 rows += _waits(page, address, repetitions)
+                rows += _graph(page, address, repetitions, n_hovers)
                 tab = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
                 rows.append({"what": "script memory of the tab", "megabytes": tab})
                 rows.append({"what": "server, own memory", "megabytes": _own_megabytes(server.pid)})
@@ -163,6 +186,44 @@ def _waits(page: Page, address: str, repetitions: int) -> list[dict[str, Any]]:
     rows.append(_row("a key, until the next row is marked", _repeat(chosen, repetitions)))
     rows.append(_row("a frame while the list scrolls", page.evaluate(FRAMES)[5:]))
     return rows
+
+
+def _graph(page: Page, address: str, repetitions: int, n_hovers: int) -> list[dict[str, Any]]:
+    """A graph of 5,000 nodes and 100,000 edges, as it opens, and then with every node and every edge drawn."""
+
+    def opened(_: int, query: str = "") -> float:
+        begun = time.perf_counter()
+        page.goto(f"{address}/g/{GRAPH}{query}")
+        page.locator(".count").first.wait_for()
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        return (time.perf_counter() - begun) * 1000
+
+    def slid(number: int) -> float:
+        return page.evaluate(UNTIL.format(act=SLIDE.format(share=0.3 + 0.05 * (number % 8)), effect=SHOWN))
+
+    rows = [_row("a graph opened by its address, until it is drawn", _repeat(opened, repetitions))]
+    rows.append(_row("the slider of a graph's nodes, until the new graph is drawn", _repeat(slid, repetitions)))
+    rows += _moved(page, "as it opens", n_hovers)
+    every = _repeat(lambda number: opened(number, "?nodes=1&edges=1&rest=true&constants=true"), min(3, repetitions))
+    rows.append(_row("the same with every node and edge, until it is drawn", every))
+    return rows + _moved(page, "with every node and edge", n_hovers)
+
+
+def _moved(page: Page, how: str, n_hovers: int) -> list[dict[str, Any]]:
+    places = _scattered(page, "canvas.above")
+    hovers = _hover(page, places, NODE, n_hovers)
+    page.evaluate(DRAGGED)
+    (x, y), *_ = places
+    page.mouse.move(x, y)
+    page.mouse.down()
+    while not page.evaluate("() => window.isDragged"):
+        x, y = x + 2, y + 1
+        page.mouse.move(x, y)
+    page.mouse.up()
+    return [
+        _row(f"the pointer on another node of a graph {how}, until its tip is there", hovers),
+        _row(f"a frame while a graph is moved, {how}", page.evaluate("() => window.dragged")[5:]),
+    ]
 
 
 def _hovers(page: Page, address: str, n: int) -> list[dict[str, Any]]:
