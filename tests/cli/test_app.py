@@ -17,7 +17,8 @@ from hooke.errors import BadArtefact, UnknownName
 VERB_NAMES = {
     "quickstart", "model list", "model info", "model check", "model chat", "harvest", "train", "dictionary list",
     "dictionary eval", "dictionary import", "dictionary export", "index", "search", "feature", "read", "lens", "steer",
-    "serve", "doctor", "specimen list", "specimen show", "specimen build", "trace", "graph list",
+    "serve", "doctor", "specimen list", "specimen recover",
+    "specimen show", "specimen build", "trace", "graph list",
     "graph show", "graph validate", "graph prune", "graph paths", "graph groups", "graph group", "graph ungroup",
     "graph aggregate", "graph diff", "graph export",
 }  # fmt: skip

@@ -23,6 +23,13 @@ def test_show(hooke: Hooke):
     assert "neurons.0/" in shown
 
 
+def test_recover_finds_what_was_planted_and_nothing_in_the_twin(hooke: Hooke):
+    specimen, twin, random = hooke("specimen recover induction --json").data["found"]
+    assert (specimen["node_recall"]["value"], specimen["edge_precision"]["value"]) == (1, 1)
+    assert max(one[measure]["value"] for one in (twin, random) for measure in ("node_recall", "edge_recall")) <= 0.05
+    assert "edge recall" in hooke("specimen recover induction").out
+
+
 def test_build_makes_models_that_every_verb_can_load(hooke: Hooke):
     data = hooke("specimen build induction --json").data
     assert data["models"] == ["specimen-induction", "specimen-induction-twin", "specimen-induction-random"]

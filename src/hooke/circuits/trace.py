@@ -75,14 +75,16 @@ def trace(
 
 
 def resolve_targets(frozen: FrozenModel, asked: Sequence[str | Target], settings: TraceSettings) -> list[Target]:
-    """Targets from words and targets; the most probable next tokens where nothing is asked.
+    """Targets from words, which count alike, and targets; the most probable next tokens where nothing is asked.
 
     Raises:
         BadRequest: a word is not one token.
     """
     if not asked:
         return top_logits(frozen, mass=settings.logit_mass, at_most=settings.max_logits)
-    return [one if isinstance(one, Target) else parse_target(frozen, one) for one in asked]
+    return [
+        one if isinstance(one, Target) else replace(parse_target(frozen, one), weight=1 / len(asked)) for one in asked
+    ]
 
 
 @dataclass(frozen=True, slots=True)

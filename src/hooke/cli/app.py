@@ -58,6 +58,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "graph export": ("graph:export", "Write a graph as the JSON that Neuronpedia and circuit-tracer's front end open."),
     "specimen list": ("specimen:list_specimens", "List the models whose mechanism is known by construction."),
     "specimen show": ("specimen:show", "Show what a specimen does, and what was planted in it, prompt by prompt."),
+    "specimen recover": (
+        "specimen:recover",
+        "Trace a specimen and see whether what was planted is found, and found nowhere else.",
+    ),
     "specimen build": ("specimen:build", "Keep a specimen, its twin and its random control in the lab."),
     "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),
     "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),

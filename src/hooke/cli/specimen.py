@@ -10,6 +10,7 @@ from hooke.cli.options import Everywhere
 from hooke.cli.terminal import note, table, title
 
 if TYPE_CHECKING:
+    import hooke.findings
     import hooke.specimens
 
 SpecimenName = Annotated[str, Parameter(help="A name from `hooke specimen list`.")]
@@ -53,6 +54,40 @@ def show(name: SpecimenName, /, *, everywhere: Everywhere = Everywhere()) -> Ans
         note("All prompts: --json."),
     ]
     return Answer(data={"name": name, "about": SPECIMENS[name].about, "cases": cases}, shown=tuple(shown))
+
+
+def recover(name: SpecimenName, /, *, seed: int = 0, everywhere: Everywhere = Everywhere()) -> Answer:
+    """Trace a specimen and see whether what was planted is found, and found nowhere else.
+
+    Parameters
+    ----------
+    seed
+        Seed of the intervals.
+    """
+    from hooke.evaluate.recovery import ARMS, PASSED
+    from hooke.evaluate.recovery import recover as recovered
+    from hooke.specimens import build
+
+    specimen = build(name, lab=everywhere.lab)
+    found = [recovered(specimen, arm, seed=seed) for arm in ARMS]
+    measures = ("node_recall", "node_precision", "edge_recall", "edge_precision")
+    rows = [(one.arm, *(_mean(getattr(one, measure)) for measure in measures)) for one in found]
+    return Answer(
+        data={"name": name, "passed": PASSED, "found": found},
+        shown=(
+            title(f"What was planted in {name}, and what the tracer finds", f"{len(specimen.prompts)} prompts"),
+            table(("model", *(f"{measure.replace('_', ' ')}>" for measure in measures)), rows),
+            note(
+                f"Found is what passes at least {PASSED:.0%} of the answer's influence. The twin and the random model "
+                "lack what was planted: there, recall should be 0."
+            ),
+        ),
+    )
+
+
+def _mean(finding: "hooke.findings.Finding") -> str:
+    low, high = finding.interval
+    return "nothing found" if finding.n == 0 else f"{finding.value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _nodes(planted: "hooke.specimens.Planted") -> list[tuple[str, str, str]]:

@@ -1,0 +1,33 @@
+import pytest
+
+from hooke.circuits.trace import trace
+from hooke.evaluate.recovery import ARMS, claimed, recover
+from hooke.specimens import Specimen, build
+
+
+@pytest.fixture(scope="module", params=["induction", "two-hop"])
+def specimen(request: pytest.FixtureRequest) -> Specimen:
+    return build(request.param)
+
+
+def test_what_was_planted_is_found_and_found_nowhere_else(specimen: Specimen):
+    found = {arm: recover(specimen, arm) for arm in ARMS}
+    for measure in ("node_recall", "node_precision", "edge_recall", "edge_precision"):
+        assert getattr(found["specimen"], measure).value == 1, measure
+    for arm in ("twin", "random"):
+        assert found[arm].node_recall.value <= 0.05
+        assert found[arm].edge_recall.value <= 0.05
+
+
+def test_a_circuit_is_what_passes_a_tenth_of_the_influence(specimen: Specimen):
+    planted = specimen.planted[0]
+    neurons, edges = claimed(trace(specimen.model, "neurons", specimen.prompts[0], targets=[specimen.answers[0]]))
+    assert neurons == set(planted.neurons)
+    assert edges == set(planted.edges)
+
+
+def test_findings_say_what_was_measured(specimen: Specimen):
+    finding = recover(specimen).edge_precision
+    assert finding.n == len(specimen.prompts)
+    assert "10%" in finding.method
+    assert specimen.name in finding.claim
