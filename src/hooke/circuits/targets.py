@@ -81,7 +81,7 @@ def direction_target(frozen: FrozenModel, name: str, site: str, position: int, v
             f"The stream has width {frozen.embed.shape[1]}.",
             "Give one number per dimension.",
         )
-    position = _place(frozen, position)
+    position = place_of(frozen, position)
     layer = where.layer or 0
     depth = 2 * layer + {"resid_pre": 0, "resid_mid": 1, "resid_post": 2}[where.kind]
     stream = _stream(frozen, where)[position]
@@ -159,7 +159,12 @@ def _text(frozen: FrozenModel, token: int) -> str:
     return f"#{token}" if frozen.model.tokenizer is None else frozen.model.tokenizer.decode([token])
 
 
-def _place(frozen: FrozenModel, position: int) -> int:
+def place_of(frozen: FrozenModel, position: int) -> int:
+    """A position counted from 0, of one counted from 0 or from the end.
+
+    Raises:
+        BadRequest: the prompt has no such position.
+    """
     n = frozen.n_positions
     if not -n <= position < n:
         raise BadRequest(
