@@ -65,6 +65,10 @@ def test_marginals_are_sums_of_pairs_and_the_strongest_come_first():
     pairs = found.by_pair
     torch.testing.assert_close(found.by_query, pairs.sum(1), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.by_key, pairs.sum(0), rtol=1e-4, atol=1e-5)
+    kinds = found.by_kinds()
+    assert sum(kinds.values()) == pytest.approx(found.total, rel=1e-4)
+    tokens = [[node.kind == "token" for node in nodes] for nodes in (found.query_nodes, found.key_nodes)]
+    assert kinds["token", "token"] == pytest.approx(float(pairs[tokens[0]][:, tokens[1]].sum()), rel=1e-4)
     strongest = found.pairs(5)
     assert [abs(pair.score) for pair in strongest] == pytest.approx(pairs.abs().flatten().topk(5).values.tolist())
     first = strongest[0]

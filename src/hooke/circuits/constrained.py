@@ -7,21 +7,18 @@ that shares none of these products. The test passes by construction when the cod
 of the model. Of the model speaks `validate.py`. Ameisen et al., "Circuit Tracing" (2025).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
 
 from hooke.circuits.forward import at_once, forward
-from hooke.circuits.frozen import FrozenNorm
 from hooke.circuits.graph import Graph
-from hooke.circuits.neuron_basis import multipliers
+from hooke.circuits.readers import Reader, readers_of
 from hooke.circuits.reopened import Reopened, reopen
-from hooke.circuits.targets import logit_scale
 from hooke.dictionaries.replacement import Replacement
 from hooke.models.model import Model
 
@@ -75,7 +72,7 @@ def constrained(
     with torch.no_grad():
         opened = reopen(graph, model, dictionary)
         chosen = _drawn(opened, n, seed)
-        readers = list(_readers(opened))
+        readers = list(readers_of(opened, range(graph.n_rows)))
         rows = np.array([row for reader in readers for row in reader.rows], dtype=int)
         found = np.zeros((graph.n_rows, len(chosen)))
         size = at_once(opened.frozen)
@@ -117,23 +114,7 @@ def _scale(graph: Graph) -> Float[ndarray, " row"]:
     return np.maximum(np.maximum(np.abs(values), 1e-3 * np.abs(graph.weights).sum(1)), 1e-12)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Targets that read the stream at one depth behind one norm."""
-
-    depth: int
-    norm: FrozenNorm | None
-    rows: list[int]
-    position: Int[Tensor, " row"]
-    vectors: Float[Tensor, "row d_model"]
-    """What each is multiplied with behind the norm."""
-
-    def read(self, change: Tensor) -> Float[Tensor, "source row"]:
-        behind = change if self.norm is None else self.norm.apply(change)
-        return torch.einsum("srd,rd->sr", behind[:, self.position], self.vectors)
-
-
-def _changes(opened: Reopened, readers: Sequence[_Reader], sources: Sequence[int]) -> Float[ndarray, "row source"]:
+def _changes(opened: Reopened, readers: Sequence[Reader], sources: Sequence[int]) -> Float[ndarray, "row source"]:
     graph = opened.graph
     found = np.zeros((graph.n_rows, len(sources)))
     writes = [opened.writes(graph.nodes[number]) for number in sources]
@@ -142,52 +123,3 @@ def _changes(opened: Reopened, readers: Sequence[_Reader], sources: Sequence[int
             if reader.depth == depth:
                 found[reader.rows] = reader.read(change).T.double().cpu().numpy()
     return found
-
-
-def _readers(opened: Reopened) -> Iterator[_Reader]:
-    graph, frozen = opened.graph, opened.frozen
-    places: dict[int, list[int]] = {}
-    for row in graph.numbers("feature"):
-        places.setdefault(graph.nodes[row].layer or 0, []).append(row)
-    for layer, rows in places.items():
-        yield _features(opened, layer, rows)
-    logits = [row for row in graph.targets if graph.nodes[row].index is not None]
-    if logits:
-        yield _Reader(
-            depth=2 * frozen.n_layers,
-            norm=frozen.final_norm,
-            rows=logits,
-            position=_positions(opened, logits),
-            vectors=torch.stack([_unembedding(opened, row) for row in logits]),
-        )
-
-
-def _features(opened: Reopened, layer: int, rows: list[int]) -> _Reader:
-    frozen, position = opened.frozen, _positions(opened, rows)
-    index = torch.tensor([opened.graph.nodes[row].index for row in rows], device=position.device)
-    norm, depth = frozen.blocks[layer].mlp_norm, frozen.mlp_depth(layer)
-    if opened.dictionary is not None:
-        is_normed = opened.dictionary.reads(layer).kind == "mlp_in"
-        vectors = opened.dictionary.encoder_rows(layer, index).float().clone()
-        opened.dictionary.release(layer)
-        return _Reader(depth, norm if is_normed else None, rows, position, vectors)
-    part = frozen.blocks[layer].map.neurons
-    assert part is not None
-    unit, sign = index % len(part.gate), torch.where(index < len(part.gate), 1.0, -1.0)
-    by = multipliers(part, frozen.mlp_in[layer], "half")
-    vectors = (by.on_gate[position, unit] * sign)[:, None] * part.gate[unit]
-    if by.on_up is not None and part.up is not None:
-        vectors = vectors + (by.on_up[position, unit] * sign)[:, None] * part.up[unit]
-    return _Reader(depth, norm, rows, position, vectors)
-
-
-def _unembedding(opened: Reopened, row: int) -> Tensor:
-    node, maps = opened.graph.nodes[row], opened.frozen.maps
-    assert node.index is not None
-    minus = maps.mean_unembedding if node.other is None else maps.unembedding[node.other]
-    return (maps.unembedding[node.index] - minus) * logit_scale(opened.frozen)
-
-
-def _positions(opened: Reopened, rows: Sequence[int]) -> Tensor:
-    positions = [opened.graph.nodes[row].position or 0 for row in rows]
-    return torch.tensor(positions, device=opened.frozen.embed.device)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from hooke.circuits.basis import Basis
 from hooke.circuits.frozen import FrozenModel, freeze
-from hooke.circuits.graph import Graph, Node
+from hooke.circuits.graph import Graph, Kind, Node
 from hooke.circuits.intervene import require_own
 from hooke.circuits.neuron_basis import neuron_basis
 from hooke.circuits.reopened import graph_neurons
@@ -89,6 +89,17 @@ class AttentionScore:
     def by_pair(self) -> Float[Tensor, "query_node key_node"]:
         """What each pair gives."""
         return self.query_parts @ self.key_parts.T
+
+    def by_kinds(self) -> dict[tuple[Kind, Kind], float]:
+        """What all pairs of two kinds of nodes give: (the query's, the key's)."""
+        return {
+            (kind, other): float(
+                self.query_parts[[node.kind == kind for node in self.query_nodes]].sum(0)
+                @ self.key_parts[[node.kind == other for node in self.key_nodes]].sum(0)
+            )
+            for kind in sorted({node.kind for node in self.query_nodes})
+            for other in sorted({node.kind for node in self.key_nodes})
+        }
 
     def pairs(self, n: int) -> list[Pair]:
         """The pairs that give most, whatever the sign."""
