@@ -92,13 +92,11 @@ class AttentionScore:
 
     def by_kinds(self) -> dict[tuple[Kind, Kind], float]:
         """What all pairs of two kinds of nodes give: (the query's, the key's)."""
+        kinds, key_kinds = _kinds(self.query_nodes), _kinds(self.key_nodes)
         return {
-            (kind, other): float(
-                self.query_parts[[node.kind == kind for node in self.query_nodes]].sum(0)
-                @ self.key_parts[[node.kind == other for node in self.key_nodes]].sum(0)
-            )
-            for kind in sorted({node.kind for node in self.query_nodes})
-            for other in sorted({node.kind for node in self.key_nodes})
+            (kind, other): float(self.query_parts[rows].sum(0) @ self.key_parts[columns].sum(0))
+            for kind, rows in kinds.items()
+            for other, columns in key_kinds.items()
         }
 
     def pairs(self, n: int) -> list[Pair]:
@@ -118,6 +116,13 @@ class AttentionScore:
             Pair(self.query_nodes[place // n_keys], self.key_nodes[place % n_keys], score)
             for place, score in zip(places.tolist(), scores.tolist(), strict=True)
         ]
+
+
+def _kinds(nodes: Sequence[Node]) -> dict[Kind, list[int]]:
+    found: dict[Kind, list[int]] = {}
+    for number, node in enumerate(nodes):
+        found.setdefault(node.kind, []).append(number)
+    return found
 
 
 def attention_score(

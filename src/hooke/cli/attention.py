@@ -89,7 +89,8 @@ def attention(
                 [(node.id, _at(graph, node), f"{score:+.3f}") for node, score in sides["key"]],
             ),
             table(
-                ("query's kind", "key's kind", "score>"), [(*pair, f"{score:+.3f}") for pair, score in kinds.items()]
+                ("query's kind", "key's kind", "score>"),
+                [(*pair, f"{score:+.3f}") for pair, score in kinds.items() if abs(score) >= 5e-4],
             ),
         ),
     )
