@@ -9,7 +9,7 @@ from hooke.circuits.frozen import FrozenModel, freeze
 from hooke.circuits.graph import TraceSettings
 from hooke.circuits.qk import attention_score, split_score
 from hooke.circuits.trace import trace
-from hooke.errors import BadRequest
+from hooke.errors import BadRequest, UnsupportedModel
 from hooke.lab import Lab
 from hooke.models.model import Model
 from tests.circuits.random_transcoders import random_crosslayer, random_set
@@ -141,6 +141,16 @@ def test_features_of_the_graph_stand_alone_with_their_names():
 def test_what_is_not_there_is_refused(layer: int, head: int, query: int, key: int, words: str):
     with pytest.raises(BadRequest, match=words):
         split_score(freeze(tiny_model(), PROMPT), "neurons", layer=layer, head=head, query=query, key=key)
+
+
+def test_what_cannot_be_split_is_refused():
+    model = tiny_model()
+    with pytest.raises(BadRequest, match="'soup'"):
+        split_score(freeze(model, PROMPT), "soup", layer=0, head=0, query=1, key=0)
+    with pytest.raises(BadRequest, match="one token"):
+        split_score(freeze(model, PROMPT[:, :1]), "neurons", layer=0, head=0, query=0, key=0)
+    with pytest.raises(UnsupportedModel, match="transcoders"):
+        split_score(freeze(tiny_model("mixtral"), PROMPT), "neurons", layer=0, head=0, query=1, key=0)
 
 
 @pytest.mark.slow

@@ -75,6 +75,8 @@ def require_own(graph: Graph, model: Model, dictionary: Replacement | str) -> No
             f"Given were '{model.name}' and '{name}'.",
             "Open what it was made with, or trace the prompt anew.",
         )
+    if isinstance(dictionary, str) and dictionary != "neurons":
+        raise BadRequest(f"'{dictionary}' is no basis.", "", "Give 'neurons' or a set of transcoders.")
 
 
 def _logits(

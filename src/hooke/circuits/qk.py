@@ -181,9 +181,14 @@ def split_score(
         graph: features of it are always told apart, and its names are used.
 
     Raises:
-        BadRequest: there is no such head or position, or a key lies behind the query.
+        BadRequest: there is no such head or position, a key lies behind the query, the prompt has one token only, or
+            the dictionary is a name that is not "neurons".
         UnsupportedModel: attention is not linear in what it reads, or the neurons were not found.
     """
+    if isinstance(dictionary, str) and dictionary != "neurons":
+        raise BadRequest(f"'{dictionary}' is no basis.", "", "Give 'neurons' or a set of transcoders.")
+    if frozen.n_positions < 2:
+        raise BadRequest("A prompt of one token has no attention to split.", "", "Give at least two tokens.")
     query, key = require_place(frozen, layer, head, query, key)
     other = None if against is None else require_place(frozen, layer, head, query, against)[1]
     maps = score_map(frozen.model, frozen.tokens, layer, head, query, key)
