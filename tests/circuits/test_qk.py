@@ -46,7 +46,7 @@ def test_pairs_of_neurons_sum_to_the_models_own_score(architecture: str, layer: 
     scale = max(abs(expected), 1e-3 * float(found.by_pair.abs().sum()))
     assert abs(float(found.by_pair.sum()) - expected) <= 1e-4 * scale
     assert abs(found.score - expected) <= 1e-4 * scale
-    assert found.total == pytest.approx(found.score, abs=1e-4 * scale)
+    assert found.error <= 1e-4
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -114,6 +114,8 @@ def test_against_another_key_it_is_the_difference():
     assert both.score == pytest.approx(one.score - other.score, abs=1e-5)
     assert both.total == pytest.approx(both.score, rel=1e-4, abs=1e-5)
     assert both.against == 5
+    with pytest.raises(BadRequest, match="against itself"):
+        split_score(frozen, "neurons", layer=1, head=2, query=6, key=3, against=3)
 
 
 def test_features_of_the_graph_stand_alone_with_their_names():
@@ -163,3 +165,4 @@ def test_pairs_sum_to_the_score_of_the_real_model(real_lab: Lab):
         assert found.score == pytest.approx(expected, rel=1e-5)
         scale = max(abs(expected), 1e-3 * float(found.by_pair.abs().sum()))
         assert abs(found.total - expected) <= 1e-4 * scale
+        assert found.error <= 1e-4

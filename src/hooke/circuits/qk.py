@@ -76,6 +76,12 @@ class AttentionScore:
         return float(self.query_parts.double().sum(0) @ self.key_parts.double().sum(0))
 
     @property
+    def error(self) -> float:
+        """How far the sum is from the score, relative to it, or to a thousandth of |q|·|k| where that is more."""
+        size = float(self.query_parts.sum(0).norm() * self.key_parts.sum(0).norm())
+        return abs(self.total - self.score) / max(abs(self.score), 1e-3 * size, 1e-30)
+
+    @property
     def by_query(self) -> Float[Tensor, " query_node"]:
         """What each node on the query's side gives, with all of the key."""
         return self.query_parts @ self.key_parts.sum(0)
@@ -181,8 +187,8 @@ def split_score(
         graph: features of it are always told apart, and its names are used.
 
     Raises:
-        BadRequest: there is no such head or position, a key lies behind the query, the prompt has one token only, or
-            the dictionary is a name that is not "neurons".
+        BadRequest: there is no such head or position, a key lies behind the query or is set against itself, the prompt
+            has one token only, or the dictionary is a name that is not "neurons".
         UnsupportedModel: attention is not linear in what it reads, or the neurons were not found.
     """
     if isinstance(dictionary, str) and dictionary != "neurons":
@@ -191,6 +197,8 @@ def split_score(
         raise BadRequest("A prompt of one token has no attention to split.", "", "Give at least two tokens.")
     query, key = require_place(frozen, layer, head, query, key)
     other = None if against is None else require_place(frozen, layer, head, query, against)[1]
+    if other == key:
+        raise BadRequest(f"The key at {key} cannot be set against itself.", "", "Give another key.")
     maps = score_map(frozen.model, frozen.tokens, layer, head, query, key)
     other_maps = None if other is None else score_map(frozen.model, frozen.tokens, layer, head, query, other)
     rows = [_rows(frozen, layer, query, maps.query, maps.scale), _rows(frozen, layer, key, maps.key)]

@@ -61,9 +61,8 @@ def attention(
         "key": _strongest(found.key_nodes, found.by_key.tolist(), top),
     }
     kinds = found.by_kinds()
-    error = abs(found.total - found.score) / max(abs(found.score), 1e-12)
     data = {"head": head, "query": found.query, "key": found.key, "against": found.against}
-    data |= {"score": found.score, "total": found.total, "error": error, "weight": found.weight}
+    data |= {"score": found.score, "total": found.total, "error": found.error, "weight": found.weight}
     data["pairs"] = [{"query": pair.query.id, "key": pair.key.id, "score": pair.score} for pair in pairs]
     data |= {f"by_{side}": [{"node": node.id, "score": score} for node, score in some] for side, some in sides.items()}
     data["by_kinds"] = [{"query": one, "key": other, "score": score} for (one, other), score in kinds.items()]
@@ -77,7 +76,7 @@ def attention(
             title(f"Head {head}", _places(graph, found.query, found.key, found.against)),
             note(
                 f"Score {found.score:+.3f} before mask and softmax, weight {found.weight:.3f}. "
-                f"All pairs sum to the score to {error:.0e} of it."
+                f"All pairs sum to the score to {found.error:.0e} of it."
             ),
             table(("query's node", "at", "key's node", "at", "score>"), rows),
             table(
