@@ -123,8 +123,8 @@ def validate(
     graph = open_graph(ref, lab)
     dictionary = "neurons" if graph.dictionary == "neurons" else load_replacement(graph.dictionary, lab=lab)
     opened = loading.load(model, lab)
-    exact = constrained(graph, opened, dictionary, seed=seed)
     tested = validate_graph(graph, opened, dictionary, n_strongest=strongest, n_random=others, seed=seed)
+    exact = constrained(graph, opened, dictionary, seed=seed)
     tested = replace(tested, measures=tested.measures | {"constrained_error": exact.error})
     if ref in graph_ids(lab):
         keep_graph(tested, lab, ref)
