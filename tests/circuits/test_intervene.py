@@ -55,3 +55,10 @@ def test_what_does_not_belong_together_is_refused():
     token = graph.nodes[graph.numbers("token")[0]]
     with pytest.raises(BadRequest, match="no feature"):
         target_values(graph, model, "neurons", [[(token, 0.0)]])
+
+
+def test_a_name_is_no_set_of_transcoders():
+    model = tiny_model()
+    graph = trace(model, random_crosslayer(), PROMPT)
+    with pytest.raises(BadRequest, match="'cross' is no basis"):
+        target_values(graph, model, "cross", [()])

@@ -20,7 +20,7 @@ VERB_NAMES = {
     "serve", "doctor", "specimen list", "specimen recover",
     "specimen show", "specimen build", "trace", "graph list",
     "graph show", "graph validate", "graph prune", "graph paths", "graph groups", "graph group", "graph ungroup",
-    "graph aggregate", "graph diff", "graph export",
+    "graph aggregate", "graph diff", "graph export", "graph attention", "graph heads",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hooke.circuits.graph_file import load_graph
 from tests.cli.conftest import Hooke
+from tests.cli.tiny_lab import TinyLab
 
 
 def test_a_kept_graph_is_listed_shown_and_exported(hooke: Hooke, tmp_path: Path):
@@ -35,13 +36,17 @@ def test_what_is_not_there_is_named(hooke: Hooke):
     assert "no node '9/9@9'" in hooke("graph show two --node 9/9@9").err
 
 
-def test_validation_is_kept_with_the_graph(hooke: Hooke):
+def test_validation_is_kept_with_the_graph(hooke: Hooke, tiny: TinyLab):
     hooke("trace MODEL bridge-of-iron --max-nodes 40 --name tested")
     data = hooke("graph validate tested --model MODEL --strongest 5 --others 8 --json").data
     assert [finding["n"] for finding in data["findings"]][0] == 13
-    assert hooke("graph list --json").code == 0
+    assert data["constrained"]["n_sources"] == 40
+    assert data["constrained"]["error"] <= 1e-4
+    kept = tiny.lab.path("graphs", "tested.json")
+    assert load_graph(kept).measures["constrained_error"] == data["constrained"]["error"]
     shown = hooke("graph validate tested --model MODEL --strongest 5 --others 8").out.replace("\n", " ")
     assert "shuffled" in shown
+    assert "the edges are exact" in shown
 
 
 def test_a_pruned_graph_is_smaller_and_kept(hooke: Hooke, tmp_path: Path):

@@ -3,7 +3,7 @@ import torch
 
 from hooke.models.edits import Add, Patch
 from hooke.models.generate import Sampling, generate_tokens
-from hooke.models.hooks import CompiledEdit, Moment
+from hooke.models.hooks import CompiledEdit, Moment, overridden
 from hooke.models.model import Model
 from hooke.sites import Site
 from tests.models.tiny import tiny_model
@@ -51,3 +51,14 @@ def test_which_tokens_an_edit_acts_on() -> None:
     assert selected((-1,), "all", position, n_prompt) == [[False, False, True, False], [False, False, True, False]]
     assert selected("1:", "all", position, n_prompt) == [[False, True, True, True], [False, False, True, True]]
     assert selected(":-1", "all", position, n_prompt) == [[True, True, False, False], [False, True, False, False]]
+
+
+def test_modules_return_what_they_are_told_inside_the_block_only(model: Model) -> None:
+    norm, before = model.anatomy.final_norm, n_hooks(model)
+    assert norm is not None
+    x = torch.randn(1, 3, 32)
+    own = norm(x)
+    with overridden({norm: lambda read: 2 * read}):
+        assert torch.equal(norm(x), 2 * x)
+    assert torch.equal(norm(x), own)
+    assert n_hooks(model) == before

@@ -35,7 +35,7 @@ class FrozenNorm:
     map: NormMap
     inverse: Float[Tensor, " pos"]
 
-    def apply(self, x: Float[Tensor, "pos d"]) -> Float[Tensor, "pos d"]:
+    def apply(self, x: Float[Tensor, "*n pos d"]) -> Float[Tensor, "*n pos d"]:
         """The linear part on streams at every position, without the bias."""
         if self.map.is_centred:
             x = x - x.mean(-1, keepdim=True)
@@ -225,13 +225,14 @@ def _freeze_block(model: Model, layer: int, block: BlockMap, read: dict[str, Ten
     return replace(frozen, attention_constant=attend(frozen, torch.zeros_like(pre)))
 
 
-def attend(block: FrozenBlock, stream: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos d_model"]:
-    """What attention adds to the stream, with this prompt's pattern and denominators."""
+def attend(block: FrozenBlock, stream: Float[Tensor, "*n pos d_model"]) -> Float[Tensor, "*n pos d_model"]:
+    """What attention adds to streams, with this prompt's pattern and denominators."""
     attention, norm, post = block.map.attention, block.attention_norm, block.attention_post_norm
     read = stream if norm is None else norm.apply(stream) + norm.map.bias
-    values = torch.einsum("kd,ged->gke", read, attention.values) + attention.value_bias[:, None]
-    shared = values.repeat_interleave(len(attention.outputs) // len(values), dim=0)
-    written = torch.einsum("hqk,hke,hed->qd", block.pattern, shared, attention.outputs) + attention.output_bias
+    values = torch.einsum("...kd,ged->...gke", read, attention.values) + attention.value_bias[:, None]
+    shared = values.repeat_interleave(len(attention.outputs) // len(attention.values), dim=-3)
+    mixed = block.pattern @ shared
+    written = torch.einsum("...hqe,hed->...qd", mixed, attention.outputs) + attention.output_bias
     return written if post is None else post.apply(written) + post.map.bias
 
 

@@ -51,8 +51,10 @@ def target_values(
     Raises:
         BadRequest: the graph is of another model or dictionary, its first target is no token, or a node no feature.
     """
-    _require_own(graph, model, dictionary)
+    require_own(graph, model, dictionary)
     node = graph.nodes[graph.targets[0]]
+    if node.index is None:
+        raise BadRequest("The graph's first target is no token.", "", "Trace a token, or a difference of two.")
     found = []
     groups = [interventions[start : start + batch] for start in range(0, len(interventions), batch)]
     for group in track(groups, "ablate", unit="interventions", size=len, total=len(interventions)):
@@ -62,7 +64,10 @@ def target_values(
     return torch.cat(found).cpu() if found else torch.zeros(0)
 
 
-def _require_own(graph: Graph, model: Model, dictionary: Replacement | str) -> None:
+def require_own(graph: Graph, model: Model, dictionary: Replacement | str) -> None:
+    """Raises:
+    BadRequest: the graph was made of another model or dictionary, or by another tool.
+    """
     name = dictionary if isinstance(dictionary, str) else dictionary.name
     if graph.model != model.name or graph.dictionary != name or not graph.token_ids:
         raise BadRequest(
@@ -70,8 +75,8 @@ def _require_own(graph: Graph, model: Model, dictionary: Replacement | str) -> N
             f"Given were '{model.name}' and '{name}'.",
             "Open what it was made with, or trace the prompt anew.",
         )
-    if graph.nodes[graph.targets[0]].index is None:
-        raise BadRequest("The graph's first target is no token.", "", "Trace a token, or a difference of two.")
+    if isinstance(dictionary, str) and dictionary != "neurons":
+        raise BadRequest(f"'{dictionary}' is no basis.", "", "Give 'neurons' or a set of transcoders.")
 
 
 def _logits(

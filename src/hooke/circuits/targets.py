@@ -48,7 +48,7 @@ def token_target(frozen: FrozenModel, token: int) -> Target:
 
     The mean changes no probability, and it would make every graph explain what all tokens share.
     """
-    scale, bias = _scale(frozen), frozen.maps.unembedding_bias
+    scale, bias = logit_scale(frozen), frozen.maps.unembedding_bias
     centred = (frozen.maps.unembedding[token] - frozen.maps.mean_unembedding) * scale
     offset = 0.0 if bias is None else scale * float(bias[token] - bias.mean())
     weight = float(frozen.logits[-1].softmax(-1)[token])
@@ -57,7 +57,7 @@ def token_target(frozen: FrozenModel, token: int) -> Target:
 
 def difference_target(frozen: FrozenModel, token: int, other: int) -> Target:
     """The logit of a token minus that of another, at the last position."""
-    scale, bias, rows = _scale(frozen), frozen.maps.unembedding_bias, frozen.maps.unembedding
+    scale, bias, rows = logit_scale(frozen), frozen.maps.unembedding_bias, frozen.maps.unembedding
     offset = 0.0 if bias is None else scale * float(bias[token] - bias[other])
     name = f"{_text(frozen, token)} - {_text(frozen, other)}"
     return _logit_target(frozen, name, (rows[token] - rows[other]) * scale, offset, 1.0, (token, other))
@@ -81,7 +81,7 @@ def direction_target(frozen: FrozenModel, name: str, site: str, position: int, v
             f"The stream has width {frozen.embed.shape[1]}.",
             "Give one number per dimension.",
         )
-    position = _place(frozen, position)
+    position = place_of(frozen, position)
     layer = where.layer or 0
     depth = 2 * layer + {"resid_pre": 0, "resid_mid": 1, "resid_post": 2}[where.kind]
     stream = _stream(frozen, where)[position]
@@ -150,7 +150,7 @@ def _logit_target(
     return Target(name, 2 * frozen.n_layers, last, vector, constant, value, weight, tokens)
 
 
-def _scale(frozen: FrozenModel) -> float:
+def logit_scale(frozen: FrozenModel) -> float:
     """What logits are multiplied with behind the unembedding. A soft cap is left off: it is no linear map."""
     return float(getattr(frozen.model.config, "logit_scale", None) or 1.0)
 
@@ -159,7 +159,12 @@ def _text(frozen: FrozenModel, token: int) -> str:
     return f"#{token}" if frozen.model.tokenizer is None else frozen.model.tokenizer.decode([token])
 
 
-def _place(frozen: FrozenModel, position: int) -> int:
+def place_of(frozen: FrozenModel, position: int) -> int:
+    """A position counted from 0, of one counted from 0 or from the end.
+
+    Raises:
+        BadRequest: the prompt has no such position.
+    """
     n = frozen.n_positions
     if not -n <= position < n:
         raise BadRequest(

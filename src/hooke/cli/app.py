@@ -50,6 +50,8 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "graph prune": ("graph:prune", "Make a graph small enough to read, with scores that count what was cut away."),
     "graph paths": ("graph:paths", "Show the strongest paths to a target, with their share of all."),
+    "graph attention": ("attention:attention", "Show which pairs of nodes make a head look from one token to another."),
+    "graph heads": ("attention:heads", "Show through which heads an edge of a graph came."),
     "graph groups": ("graph_groups:groups", "Show a graph's groups, the edges between them, and groups to consider."),
     "graph group": ("graph_groups:group", "Group nodes under a name."),
     "graph ungroup": ("graph_groups:ungroup", "Undo a group; its nodes stay."),

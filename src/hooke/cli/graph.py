@@ -99,7 +99,8 @@ def validate(
 ) -> Answer:
     """Test a graph on the model itself: predicted effects against real ablations, beside controls.
 
-    The findings are kept with the graph.
+    First the edges themselves are tested: a sample of sources is doubled in the frozen model, and every target must
+    move by its edge. That speaks of the engine; the findings speak of the model. Both are kept with the graph.
 
     Parameters
     ----------
@@ -114,6 +115,9 @@ def validate(
     seed
         Seed of everything random.
     """
+    from dataclasses import replace
+
+    from hooke.circuits.constrained import constrained
     from hooke.circuits.graph_file import graph_ids, keep_graph, open_graph
     from hooke.circuits.validate import validate as validate_graph
     from hooke.dictionaries import load_replacement
@@ -127,13 +131,20 @@ def validate(
     dictionary = "neurons" if graph.dictionary == "neurons" else load_replacement(graph.dictionary, lab=lab)
     opened = loading.load(model or graph.model, lab)
     tested = validate_graph(graph, opened, dictionary, n_strongest=strongest, n_random=others, seed=seed)
+    exact = constrained(graph, opened, dictionary, seed=seed)
+    tested = replace(tested, measures=tested.measures | {"constrained_error": exact.error})
     if ref in graph_ids(lab):
         keep_graph(tested, lab, ref)
     is_better = tested.measures["beats_controls"]
     words = "Each claim beats its control." if is_better else "Not every claim of this graph beats its control."
     return Answer(
-        data={"graph": ref, "beats_controls": is_better, "findings": tested.findings},
-        shown=(title("Validation", graph.prompt), *(note(str(finding)) for finding in tested.findings), note(words)),
+        data={"graph": ref, "beats_controls": is_better, "findings": tested.findings, "constrained": exact},
+        shown=(
+            title("Validation", graph.prompt),
+            note(str(exact)),
+            *(note(str(finding)) for finding in tested.findings),
+            note(words),
+        ),
     )
 
 

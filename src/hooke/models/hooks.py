@@ -4,7 +4,7 @@ Every site is reached in one of three ways: at a tap (one end of a module), at t
 (queries, keys, values and the pattern), or by algebra (an edit of resid_mid changes attn_out by the same amount).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -201,6 +201,23 @@ def recorded(blocks: Sequence[nn.Module]) -> Iterator[list[Call]]:
     handles = [block.register_forward_pre_hook(record, with_kwargs=True) for block in blocks]
     try:
         yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def overridden(functions: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """Inside the block these modules return what the functions make of what the modules read."""
+
+    def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> Tensor:
+        value = input_tensor(args, kwargs)
+        assert value is not None
+        return functions[module](value)
+
+    handles = [module.register_forward_hook(after, with_kwargs=True) for module in functions]
+    try:
+        yield
     finally:
         for handle in handles:
             handle.remove()
