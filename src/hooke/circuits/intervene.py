@@ -79,25 +79,99 @@ def require_own(graph: Graph, model: Model, dictionary: Replacement | str) -> No
         raise BadRequest(f"'{dictionary}' is no basis.", "", "Give 'neurons' or a set of transcoders.")
 
 
+def feature_values(
+    graph: Graph,
+    model: Model,
+    dictionary: Replacement | str,
+    interventions: Sequence[Intervention],
+    readers: Sequence[Node],
+    *,
+    batch: int = BATCH,
+) -> Float[Tensor, "intervention reader"]:
+    """Neurons, below zero with their sign turned, or pre-activations of features, under each intervention.
+
+    Raises:
+        BadRequest: see `target_values`; or a reader is no feature.
+    """
+    require_own(graph, model, dictionary)
+    places: dict[Site, list[int]] = defaultdict(list)
+    for number, node in enumerate(readers):
+        if node.kind != "feature" or node.layer is None:
+            raise BadRequest(f"'{node.id}' is no feature.", "", "Only features can be read.")
+        is_neuron = isinstance(dictionary, str)
+        places[Site("neurons", node.layer) if is_neuron else dictionary.reads(node.layer)].append(number)
+    if not readers:
+        return torch.zeros(len(interventions), 0)
+    positions = {site: [readers[number].position or 0 for number in numbers] for site, numbers in places.items()}
+    stop_at = max(places, key=lambda site: site.layer or 0)
+    found = []
+    groups = [interventions[start : start + batch] for start in range(0, len(interventions), batch)]
+    for group in track(groups, "ablate", unit="interventions", size=len, total=len(interventions)):
+        read = _run(
+            graph,
+            model,
+            _compiled(graph, model, dictionary, group),
+            len(group),
+            frozenset(places),
+            lambda site, value: value[:, positions[site]].clone(),
+            stop_at,
+        )
+        values = torch.zeros(len(group), len(readers))
+        for site, numbers in places.items():
+            values[:, numbers] = _read(read[site].float(), [readers[number] for number in numbers], dictionary).cpu()
+        found.append(values)
+    return torch.cat(found) if found else torch.zeros(0, len(readers))
+
+
+def _read(
+    values: Float[Tensor, "row reader d"], readers: Sequence[Node], dictionary: Replacement | str
+) -> Float[Tensor, "row reader"]:
+    indices = torch.tensor([node.index for node in readers], device=values.device)
+    if isinstance(dictionary, str):
+        width = values.shape[-1]
+        signs = torch.where(indices < width, 1.0, -1.0)
+        return values.gather(-1, (indices % width)[None, :, None].expand(len(values), -1, 1))[..., 0] * signs
+    layer = readers[0].layer or 0
+    rows, biases = dictionary.encoder_rows(layer, indices), dictionary.encoder_biases(layer, indices)
+    found = (values * rows.to(values)).sum(-1) + biases.to(values)
+    dictionary.release(layer)
+    return found
+
+
 def _logits(
     graph: Graph, model: Model, edits: dict[Site, list[CompiledEdit]], n_rows: int, node: Node
 ) -> Float[Tensor, "row vocab"]:
-    ids = torch.tensor([graph.token_ids], device=model.device).expand(n_rows, -1)
     last = Site("resid_post", model.n_layers - 1)
+    captures = frozenset({last})
+    read = _run(graph, model, edits, n_rows, captures, lambda _, value: value[:, node.position].clone(), last)
+    with torch.no_grad():
+        return _uncapped(model, read[last]).float()
+
+
+def _run(
+    graph: Graph,
+    model: Model,
+    edits: dict[Site, list[CompiledEdit]],
+    n_rows: int,
+    captures: frozenset[Site],
+    keep: Callable[[Site, Tensor], Tensor],
+    stop_at: Site,
+) -> dict[Site, Tensor]:
+    """What is kept of the graph's tokens, run with each row's edits."""
+    ids = torch.tensor([graph.token_ids], device=model.device).expand(n_rows, -1)
     places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
     lengths = torch.full((n_rows,), ids.shape[1], device=ids.device)
     running = Pass(
         anatomy=model.anatomy,
-        captures=frozenset({last}),
+        captures=captures,
         edits=edits,
-        keep=lambda _, value: value[:, node.position].clone(),
-        stop_at=last,
+        keep=keep,
+        stop_at=stop_at,
         moment=Moment(places, lengths),
     )
-    with model.open(running), torch.no_grad():
-        with suppress(Stop):
-            model.hf(input_ids=ids, use_cache=False)
-        return _uncapped(model, running.read[last]).float()
+    with model.open(running), torch.no_grad(), suppress(Stop):
+        model.hf(input_ids=ids, use_cache=False)
+    return running.read
 
 
 def _uncapped(model: Model, stream: Tensor) -> Tensor:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooke.circuits.basis import Basis, Features, Written, by_place
 from hooke.circuits.frozen import FrozenModel
 from hooke.circuits.sweep import Rows, deepest_first, sweep
-from hooke.errors import UnsupportedModel
+from hooke.errors import BadRequest, UnsupportedModel
 from hooke.models.linear_maps import NeuronMap
 
 Rule = Literal["half", "gradient"]
@@ -160,22 +160,52 @@ class _Inputs:
         depth = torch.zeros_like(layer)
         for one in layer.unique().tolist():
             here = (layer == one).nonzero()[:, 0]
-            vector[here], constant[here] = self._of_layer(one, position[here], numbers[here])
+            unit, sign = self.unit[numbers[here]], self.sign[numbers[here]]
+            rows = neuron_rows(self.frozen, one, self.halves[one], position[here], unit, sign)
+            vector[here], constant[here] = rows.vector, rows.constant
             depth[here] = self.frozen.mlp_depth(one)
         return Rows(depth, position, vector, constant)
 
-    def _of_layer(self, layer: int, position: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        part, norm = self.parts[layer], self.frozen.blocks[layer].mlp_norm
-        unit, sign = self.unit[numbers], self.sign[numbers]
-        by = self.halves[layer]
-        on_gate = by.on_gate[position, unit] * sign
-        vector, constant = on_gate[:, None] * part.gate[unit], on_gate * part.gate_bias[unit]
-        if by.on_up is not None and part.up is not None and part.up_bias is not None:
-            on_up = by.on_up[position, unit] * sign
-            vector, constant = vector + on_up[:, None] * part.up[unit], constant + on_up * part.up_bias[unit]
-        if norm is None:
-            return vector, constant
-        return norm.adjoint_at(position, vector), constant + vector @ norm.map.bias
+
+def neuron_rows(
+    frozen: FrozenModel,
+    layer: int,
+    by: Multipliers,
+    position: Int[Tensor, " n"],
+    unit: Int[Tensor, " n"],
+    sign: Float[Tensor, " n"],
+) -> Rows:
+    """Neurons of a layer, times their signs, as the linear functions of the stream that multipliers make of them.
+
+    Raises:
+        UnsupportedModel: the neurons of the layer were not found.
+    """
+    part, norm = _neurons(frozen, layer), frozen.blocks[layer].mlp_norm
+    on_gate = by.on_gate[position, unit] * sign
+    vector, constant = on_gate[:, None] * part.gate[unit], on_gate * part.gate_bias[unit]
+    if by.on_up is not None and part.up is not None and part.up_bias is not None:
+        on_up = by.on_up[position, unit] * sign
+        vector, constant = vector + on_up[:, None] * part.up[unit], constant + on_up * part.up_bias[unit]
+    depth = torch.full_like(position, frozen.mlp_depth(layer))
+    if norm is None:
+        return Rows(depth, position, vector, constant)
+    return Rows(depth, position, norm.adjoint_at(position, vector), constant + vector @ norm.map.bias)
+
+
+def neuron_row(frozen: FrozenModel, layer: int, position: int, index: int, rule: Rule) -> Rows:
+    """One neuron by a rule, as a row of its own; below zero it is the feature n_neurons + i.
+
+    Raises:
+        UnsupportedModel: see `neuron_rows`.
+        BadRequest: the layer has no such neuron.
+    """
+    width = len(_neurons(frozen, layer).gate)
+    if not 0 <= index < 2 * width:
+        raise BadRequest(f"Layer {layer} has no neuron {index}.", f"It has {width:,}.", "")
+    at = torch.tensor([position], device=frozen.embed.device)
+    sign = frozen.embed.new_tensor([1.0 if index < width else -1.0])
+    by = multipliers(_neurons(frozen, layer), frozen.mlp_in[layer], rule)
+    return neuron_rows(frozen, layer, by, at, at.new_tensor([index % width]), sign)
 
 
 def _neurons(frozen: FrozenModel, layer: int) -> NeuronMap:

@@ -89,6 +89,15 @@ def direction_target(frozen: FrozenModel, name: str, site: str, position: int, v
     return Target(name, depth, position, vector, 0.0, float(stream @ vector), 1.0)
 
 
+def feature_target(frozen: FrozenModel, name: str, row: Rows) -> Target:
+    """A feature's pre-activation, from its row; `name` is its address, e.g. '11/402@8'."""
+    position, depth = int(row.position[0]), int(row.depth[0])
+    layer, is_mid = divmod(depth, 2)
+    stream = frozen.mlp_stream[layer] if is_mid else frozen.pre[layer]
+    value = float(row.vector[0] @ stream[position] + row.constant[0])
+    return Target(name, depth, position, row.vector[0], float(row.constant[0]), value, 1.0)
+
+
 def parse_target(frozen: FrozenModel, words: str) -> Target:
     """The target that words name: a token's text, or 'A - B' for a difference.
 

@@ -1,5 +1,6 @@
 """From a prompt to its graph: freeze, choose what to explain, expand the strongest nodes, close the account."""
 
+import re
 import resource
 import time
 from collections.abc import Sequence
@@ -13,12 +14,13 @@ from torch import Tensor
 from hooke.circuits.basis import Basis, Features, total_effects
 from hooke.circuits.frozen import FrozenModel, freeze
 from hooke.circuits.graph import Graph, Kind, Node, TraceSettings
-from hooke.circuits.neuron_basis import neuron_basis, relevance
+from hooke.circuits.memory import frozen_bytes, require_memory, rows_bytes
+from hooke.circuits.neuron_basis import neuron_basis, neuron_row, relevance
 from hooke.circuits.rows import Edges, edges_into
 from hooke.circuits.scores import score
 from hooke.circuits.sweep import deepest_first
-from hooke.circuits.targets import Target, parse_target, target_rows, top_logits
-from hooke.circuits.transcoder_basis import transcoder_basis
+from hooke.circuits.targets import Target, feature_target, parse_target, place_of, target_rows, top_logits
+from hooke.circuits.transcoder_basis import feature_row, transcoder_basis
 from hooke.dictionaries.replacement import Replacement
 from hooke.errors import BadRequest
 from hooke.models.model import Model, Tokens
@@ -40,23 +42,32 @@ def trace(
 
     Args:
         dictionary: a set of transcoders, or "neurons", which need no training.
-        targets: tokens ("Paris"), differences ("Paris - London") or targets made by `targets.py`; the most probable
-            next tokens where nothing is named. Influence is counted from them by their weights.
+        targets: tokens ("Paris"), differences ("Paris - London"), features ("11/402@8") or targets made by
+            `targets.py`; the most probable next tokens where nothing is named. Influence is counted from them by their
+            weights.
 
     Raises:
         UnsupportedModel: the model has no exact linear map; the message names the part.
-        BadRequest: the prompt has one token only, or a target is not one token.
+        BadRequest: the prompt has one token only, a target is not one token, or the trace does not fit into memory.
         ShapeMismatch: the dictionary is of another model.
         HookeError: see `freeze`.
     """
     settings = settings or TraceSettings()
     began = time.perf_counter()
     with torch.no_grad():
-        frozen = freeze(model, prompt)
-        if frozen.n_positions < 2:
+        tokens = prompt if isinstance(prompt, Tokens) else model.tokenize(prompt)
+        n_tokens = tokens.ids.shape[1]
+        if n_tokens < 2:
             raise BadRequest("A prompt of one token has nothing to trace.", "", "Give at least two tokens.")
-        goals = resolve_targets(frozen, targets, settings)
+        require_memory(
+            frozen_bytes(model, n_tokens, settings), f"A trace of {n_tokens:,} tokens", "Shorten the prompt."
+        )
+        frozen = freeze(model, tokens)
+        goals = resolve_targets(frozen, dictionary, targets, settings)
         basis, effects = open_basis(frozen, dictionary, goals, settings)
+        needed = rows_bytes(frozen.n_layers, n_tokens, len(basis.features), len(goals), settings)
+        plan = f"A graph of {settings.max_nodes:,} nodes among {len(basis.features):,} active features"
+        require_memory(needed, plan, "Ask for fewer nodes (max_nodes), or shorten the prompt.")
         chosen, edges = expand(frozen, basis, goals, settings)
         graph = assemble(frozen, basis, goals, chosen, edges, effects, settings)
     errors = graph.residual_errors()
@@ -69,22 +80,43 @@ def trace(
         "is_conserved": bool(errors.max() <= CONSERVED),
         **asdict(score(graph)),
         "seconds": time.perf_counter() - began,
+        "estimated_mb": (frozen_bytes(model, n_tokens, settings) + needed) / 1e6,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     return replace(graph, measures=measures)
 
 
-def resolve_targets(frozen: FrozenModel, asked: Sequence[str | Target], settings: TraceSettings) -> list[Target]:
+def resolve_targets(
+    frozen: FrozenModel, dictionary: Replacement | str, asked: Sequence[str | Target], settings: TraceSettings
+) -> list[Target]:
     """Targets from words, which count alike, and targets; the most probable next tokens where nothing is asked.
 
+    Words are a token, 'A - B', or a feature's address such as '11/402@8'; positions may count from the end.
+
     Raises:
-        BadRequest: a word is not one token.
+        BadRequest: a word is not one token, or there is no such feature.
     """
     if not asked:
         return top_logits(frozen, mass=settings.logit_mass, at_most=settings.max_logits)
     return [
-        one if isinstance(one, Target) else replace(parse_target(frozen, one), weight=1 / len(asked)) for one in asked
+        one if isinstance(one, Target) else replace(_named(frozen, dictionary, one), weight=1 / len(asked))
+        for one in asked
     ]
+
+
+def _named(frozen: FrozenModel, dictionary: Replacement | str, words: str) -> Target:
+    address = re.fullmatch(r"(\d{1,6})/(\d{1,9})@(-?\d{1,9})", words)
+    if address is None:
+        return parse_target(frozen, words)
+    layer, index = int(address[1]), int(address[2])
+    position = place_of(frozen, int(address[3]))
+    if layer >= frozen.n_layers:
+        raise BadRequest(f"There is no layer {layer}.", f"{frozen.model.name} has {frozen.n_layers}.", "Count from 0.")
+    if isinstance(dictionary, str):
+        row = neuron_row(frozen, layer, position, index, "half")
+    else:
+        row = feature_row(frozen, dictionary, layer, position, index)
+    return feature_target(frozen, f"{layer}/{index}@{position}", row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from hooke.circuits.basis import Basis, Features, Written, by_place
 from hooke.circuits.frozen import FrozenModel, FrozenNorm, NotFinite
 from hooke.circuits.sweep import Rows
 from hooke.dictionaries.replacement import Replacement, check_layer
+from hooke.errors import BadRequest
 
 
 def transcoder_basis(frozen: FrozenModel, transcoders: Replacement) -> Basis:
@@ -58,6 +59,28 @@ def transcoder_basis(frozen: FrozenModel, transcoders: Replacement) -> Basis:
         skips={layer.layer: layer.skip for layer in layers if layer.skip is not None},
         n_active=len(features),
     )
+
+
+def feature_row(frozen: FrozenModel, transcoders: Replacement, layer: int, position: int, index: int) -> Rows:
+    """The pre-activation of one feature, active or not, as a row of its own.
+
+    Raises:
+        BadRequest: the set has no such feature.
+        ShapeMismatch, UnknownSite: the set is of another model.
+    """
+    if layer not in transcoders.layers or not 0 <= index < transcoders.n_features(layer):
+        raise BadRequest(f"'{transcoders.name}' has no feature {layer}/{index}.", "", "See `hooke dictionary info`.")
+    check_layer(transcoders, layer, frozen.model)
+    norm = frozen.blocks[layer].mlp_norm if transcoders.reads(layer).kind == "mlp_in" else None
+    at = torch.tensor([position], device=frozen.embed.device)
+    which = at.new_tensor([index])
+    vector = transcoders.encoder_rows(layer, which).float().clone()
+    offset = transcoders.encoder_biases(layer, which).float().clone()
+    transcoders.release(layer)
+    depth = torch.full_like(at, frozen.mlp_depth(layer))
+    if norm is None:
+        return Rows(depth, at, vector, offset)
+    return Rows(depth, at, norm.adjoint_at(at, vector), offset + vector @ norm.map.bias)
 
 
 @dataclass(frozen=True, slots=True)

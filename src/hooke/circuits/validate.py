@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
+from hooke.circuits.downstream import BANDS, Downstream, downstream
 from hooke.circuits.frozen import freeze
 from hooke.circuits.graph import Graph, Node
 from hooke.circuits.intervene import target_values
@@ -39,7 +40,7 @@ def validate(
 
     Ablated are the features of the largest predicted effect and random others of the graph, one at a time; then, at
     the place of each of the strongest, features drawn among those of like activation (neurons only: transcoders have
-    too few active features at a place).
+    too few active features at a place). What the strongest do to features further on is measured too.
 
     Raises:
         BadRequest: see `target_values`; or the graph has fewer than three features with a predicted effect.
@@ -60,8 +61,12 @@ def validate(
     findings = [_agreement(predicted, on_chosen, generator, seed)]
     if len(on_controls):
         findings.append(_strength(np.abs(on_chosen[: len(strongest)]), on_controls, generator, seed))
+    behind = downstream(graph, model, dictionary, [features[at] for at in strongest])
+    if (found := _downstream(behind, generator, seed)) is not None:
+        findings.append(found)
     measures = graph.measures | {
         "rank_correlation": findings[0].value,
+        "downstream": downstream_bands(behind),
         "beats_controls": all(beats(finding) for finding in findings),
     }
     return replace(graph, findings=tuple(findings), measures=measures)
@@ -128,6 +133,65 @@ def _agreement(predicted: ndarray, measured: ndarray, generator: np.random.Gener
         method="Spearman; each feature ablated alone in the unfrozen model; change of the first target's logit",
         seed=seed,
     )
+
+
+def downstream_bands(behind: Downstream) -> list[dict[str, int | float]]:
+    """By layers apart: pairs, Spearman's rank correlation, cosine, and |predicted - measured| over |measured|."""
+    found = []
+    for nearest, farthest in BANDS:
+        predicted, measured = behind.band(nearest, farthest)
+        if len(predicted) < 3 or not measured.any():
+            continue
+        lengths = np.linalg.norm(predicted) * np.linalg.norm(measured)
+        found.append(
+            {
+                "from": nearest,
+                "to": min(farthest, max((node.layer or 0) for node in behind.readers)),
+                "pairs": len(predicted),
+                "rank_correlation": float(rank_correlation(predicted, measured)),
+                "cosine": float(predicted @ measured / max(lengths, 1e-30)),
+                "normalised_error": float(np.linalg.norm(predicted - measured) / np.linalg.norm(measured)),
+            }
+        )
+    return found
+
+
+def _downstream(behind: Downstream, generator: np.random.Generator, seed: int) -> Finding | None:
+    """Over all pairs. Sources are the independent units; shuffled are the sources of each reader's predictions."""
+    predicted, measured = behind.predicted, behind.measured
+
+    lines = np.arange(len(predicted))
+    if (~np.isnan(predicted)).sum() < 3:
+        return None
+
+    def over(lines: ndarray, shown: ndarray) -> float:
+        one, other = shown[lines].ravel(), measured[lines].ravel()
+        known = ~np.isnan(one) & ~np.isnan(other)
+        return float(rank_correlation(one[known], other[known])) if known.sum() > 2 else np.nan
+
+    drawn = [over(generator.integers(len(lines), size=len(lines)), predicted) for _ in range(300)]
+    shuffled = [over(lines, _shuffled(predicted, generator)) for _ in range(200)]
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return Finding(
+        claim="Ablating a feature changes features two or more layers on as predicted",
+        value=over(lines, predicted),
+        interval=(float(low), float(high)),
+        n=int((~np.isnan(predicted)).sum()),
+        control=float(np.mean(shuffled)),
+        control_interval=(float(np.percentile(shuffled, 2.5)), float(np.percentile(shuffled, 97.5))),
+        control_name="predictions shuffled among the ablated features",
+        method="Spearman over pairs of an ablated and a read feature; changes over the reader's own activation",
+        seed=seed,
+    )
+
+
+def _shuffled(predicted: ndarray, generator: np.random.Generator) -> ndarray:
+    """Each column's numbers at other places of the column; where there is none, there stays none."""
+    new = predicted.copy()
+    for column in range(predicted.shape[1]):
+        known = (~np.isnan(predicted[:, column])).nonzero()[0]
+        new[known, column] = predicted[generator.permutation(known), column]
+    return new
 
 
 def _strength(strongest: ndarray, controls: ndarray, generator: np.random.Generator, seed: int) -> Finding:

@@ -138,14 +138,32 @@ def validate(
     is_better = tested.measures["beats_controls"]
     words = "Each claim beats its control." if is_better else "Not every claim of this graph beats its control."
     return Answer(
-        data={"graph": ref, "beats_controls": is_better, "findings": tested.findings, "constrained": exact},
+        data={
+            "graph": ref,
+            "beats_controls": is_better,
+            "findings": tested.findings,
+            "constrained": exact,
+            "downstream": tested.measures["downstream"],
+        },
         shown=(
             title("Validation", graph.prompt),
             note(str(exact)),
             *(note(str(finding)) for finding in tested.findings),
+            table(("layers between>", "pairs>", "rank correlation>", "cosine>", "normalised error>"), _bands(tested)),
             note(words),
         ),
     )
+
+
+def _bands(graph: "hooke.circuits.graph.Graph") -> list[tuple[str, ...]]:
+    return [
+        (
+            f"{one['from']}-{one['to']}",
+            f"{one['pairs']}",
+            *(f"{one[key]:.2f}" for key in ("rank_correlation", "cosine", "normalised_error")),
+        )
+        for one in graph.measures["downstream"]
+    ]
 
 
 def prune(

@@ -40,8 +40,8 @@ def trace(
     dictionary
         "neurons", which need no training, or a set of transcoders in the lab.
     target
-        A token such as "Paris", or a difference such as "Paris - London"; may be given several times. Without it, the
-        most probable next tokens.
+        A token such as "Paris", a difference such as "Paris - London", or a feature such as 11/402@8 (layer, number,
+        position); may be given several times. Without it, the most probable next tokens.
     max_nodes
         Features that get incoming edges of their own, the most influential first.
     name
