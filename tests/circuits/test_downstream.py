@@ -39,7 +39,7 @@ def relu_model() -> Model:
     ],
     ids=["neurons", "transcoders", "cross-layer"],
 )
-def test_what_is_foretold_is_the_sum_over_all_paths(model: Model, dictionary: Replacement | str):
+def test_what_the_frozen_model_foretells_is_the_sum_over_all_paths(model: Model, dictionary: Replacement | str):
     graph = trace(model, dictionary, PROMPT, settings=WHOLE)
     sources = [graph.nodes[at] for at in graph.numbers("feature")[:30:3]]
     found = downstream(graph, model, dictionary, sources)
@@ -48,10 +48,11 @@ def test_what_is_foretold_is_the_sum_over_all_paths(model: Model, dictionary: Re
         for column, reader in enumerate(found.readers):
             if (reader.layer or 0) - (source.layer or 0) < HOPS:
                 assert np.isnan(found.predicted[line, column])
+                assert np.isnan(found.frozen[line, column])
                 assert np.isnan(found.measured[line, column])
                 continue
             loss = losses[graph.number(reader.id), graph.number(source.id)] / (reader.activation or 1.0)
-            assert found.predicted[line, column] == pytest.approx(loss, rel=1e-3, abs=1e-6)
+            assert found.frozen[line, column] == pytest.approx(loss, rel=1e-3, abs=1e-6)
 
 
 def test_what_is_measured_is_the_edit_by_hand():

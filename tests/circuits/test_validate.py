@@ -67,7 +67,7 @@ def test_a_planted_mechanism_beats_its_controls():
     prompt, planted = specimen.prompts[0], specimen.planted[0]
     answer = next(node[1] for node in planted.nodes if node[0] == "logit")
     graph = validate(traced(specimen.model, prompt, answer), specimen.model, "neurons", n_strongest=2, n_random=20)
-    strength = graph.findings[1]
+    strength = next(finding for finding in graph.findings if "strongest" in finding.claim)
     assert strength.value > 1
     assert strength.control is not None
     assert strength.control < 0.1 * strength.value

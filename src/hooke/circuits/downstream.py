@@ -1,7 +1,7 @@
 """What ablating a feature does to features further on: foretold beside measured, by how many layers lie between.
 
-Foretold is what the frozen model says over all paths, with the rule that predicts; measured is the change in the model
-itself with nothing frozen, where attention answers too. Changes are counted in units of the reader's own activation.
+Foretold by the model's own derivative, and by the frozen model over all paths; measured is the change in the model
+itself with nothing frozen. Changes are counted in units of the reader's own activation.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from hooke.circuits.basis import total_effects
+from hooke.circuits.derivative import Reading, own_losses
 from hooke.circuits.graph import Graph, Node
 from hooke.circuits.intervene import feature_values
 from hooke.circuits.neuron_basis import neuron_row, relevance
@@ -21,6 +22,7 @@ from hooke.circuits.scores import influence
 from hooke.circuits.sweep import deepest_first
 from hooke.dictionaries.replacement import Replacement
 from hooke.models.model import Model
+from hooke.sites import Site
 
 N_READERS = 12
 HOPS = 2
@@ -37,14 +39,16 @@ class Downstream:
     readers: tuple[Node, ...]
     predicted: Float[ndarray, "source reader"]
     """What the reader loses, over its own activation; NaN where it does not lie far enough behind the source."""
+    frozen: Float[ndarray, "source reader"]
+    """The same as the frozen model predicts it."""
     measured: Float[ndarray, "source reader"]
 
-    def band(self, nearest: int, farthest: int) -> tuple[Float[ndarray, " pair"], Float[ndarray, " pair"]]:
-        """Predicted and measured changes of the pairs that are so many layers apart."""
+    def band(self, nearest: int, farthest: int) -> tuple[Float[ndarray, " pair"], ...]:
+        """Predicted, by the frozen model, and measured changes of the pairs that are so many layers apart."""
         apart = np.array([[(to.layer or 0) - (at.layer or 0) for to in self.readers] for at in self.sources])
         apart = apart.reshape(self.predicted.shape)
         chosen = (apart >= nearest) & (apart <= farthest) & ~np.isnan(self.predicted)
-        return self.predicted[chosen], self.measured[chosen]
+        return self.predicted[chosen], self.frozen[chosen], self.measured[chosen]
 
 
 def downstream(
@@ -58,7 +62,9 @@ def downstream(
     with torch.no_grad():
         opened = reopen(graph, model, dictionary)
         readers = _readers(graph, sources, n_readers)
-        predicted = _predicted(opened, sources, readers) if readers else np.zeros((len(sources), 0))
+        none = np.zeros((len(sources), 0))
+        predicted = _own(opened, sources, readers) if readers else none
+        frozen = _frozen(opened, sources, readers) if readers else none
     values = feature_values(graph, model, dictionary, [(), *([(node, 0.0)] for node in sources)], readers)
     measured = (values[0] - values[1:]).double().numpy()
     base = np.array([node.activation or 0.0 for node in readers])
@@ -68,6 +74,7 @@ def downstream(
         sources=tuple(sources),
         readers=tuple(readers),
         predicted=np.where(far, predicted / base, np.nan),
+        frozen=np.where(far, frozen / base, np.nan),
         measured=np.where(far, measured / base, np.nan),
     )
 
@@ -89,7 +96,25 @@ def _readers(graph: Graph, sources: Sequence[Node], n: int) -> list[Node]:
     return [graph.nodes[number] for number in sorted(numbers, key=rank.__getitem__)[:n]]
 
 
-def _predicted(opened: Reopened, sources: Sequence[Node], readers: Sequence[Node]) -> Float[ndarray, "source reader"]:
+def _own(opened: Reopened, sources: Sequence[Node], readers: Sequence[Node]) -> Float[ndarray, "source reader"]:
+    """What each reader loses with each source, by the model's own derivative."""
+    losses = own_losses(opened.frozen, opened.basis, [_reading(opened, node) for node in readers])
+    return np.asarray(losses[[opened.numbers[_place(node)] for node in sources]].cpu().double().numpy())
+
+
+def _reading(opened: Reopened, node: Node) -> Reading:
+    layer, position, index = _place(node)
+    if opened.dictionary is None:
+        neurons = opened.frozen.blocks[layer].neurons
+        assert neurons is not None
+        unit, sign = index % neurons.shape[-1], 1.0 if index < neurons.shape[-1] else -1.0
+        return Reading(Site("neurons", layer), position, lambda hidden: sign * hidden[unit])
+    row = opened.dictionary.encoder_rows(layer, torch.tensor([index]))[0].float().clone()
+    opened.dictionary.release(layer)
+    return Reading(opened.dictionary.reads(layer), position, lambda read: row @ read)
+
+
+def _frozen(opened: Reopened, sources: Sequence[Node], readers: Sequence[Node]) -> Float[ndarray, "source reader"]:
     """What each reader loses with each source, over all paths of the frozen model."""
     found = np.zeros((len(sources), len(readers)))
     if opened.dictionary is not None:

@@ -48,7 +48,9 @@ class Node:
     relevance: float | None = None
     """What the first target owes to the node over all paths, by the rule that conserves."""
     effect: float | None = None
-    """What the first target is predicted to lose when the node is removed, by the rule that predicts."""
+    """What the first target is predicted to lose when the node is removed: the model's own derivative."""
+    frozen_effect: float | None = None
+    """The same by the derivative of the frozen model, in which attention and norms do not answer."""
 
     @property
     def id(self) -> str:

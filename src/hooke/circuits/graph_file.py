@@ -94,6 +94,7 @@ class _Own(BaseModel):
     weights: list[Finite]
     relevance: list[Finite | None]
     effects: list[Finite | None]
+    frozen_effects: list[Finite | None]
     activations: list[Finite | None]
     hidden: list[Finite]
     constants: list[Finite]
@@ -308,6 +309,7 @@ def _own(graph: Graph, ids: Sequence[str]) -> dict[str, Any]:
         "weights": [node.weight for node in nodes],
         "relevance": [node.relevance for node in nodes],
         "effects": [node.effect for node in nodes],
+        "frozen_effects": [node.frozen_effect for node in nodes],
         "activations": [node.activation for node in nodes],
         "hidden": [float(value) for value in graph.hidden],
         "constants": [float(value) for value in graph.weights[:, constant].sum(1)],
@@ -342,26 +344,12 @@ def _bad(path: Path, found: str) -> BadArtefact:
 
 def _ours(path: Path, file: _File, own: _Own) -> Graph:
     places = (own.kinds, own.layers, own.positions, own.indices, own.others)
+    fields = ("kind", "layer", "position", "index", "other", "name", "activation", "value")
+    fields += ("weight", "relevance", "effect", "frozen_effect")
     columns = (*places, own.names, own.activations, own.values)
+    columns += (own.weights, own.relevance, own.effects, own.frozen_effects)
     try:
-        nodes = tuple(
-            Node(
-                kind=kind,
-                layer=layer,
-                position=position,
-                index=index,
-                other=other,
-                name=name,
-                activation=activation,
-                value=value,
-                weight=weight,
-                relevance=relevance,
-                effect=effect,
-            )
-            for kind, layer, position, index, other, name, activation, value, weight, relevance, effect in zip(
-                *columns, own.weights, own.relevance, own.effects, strict=True
-            )
-        )
+        nodes = tuple(Node(**dict(zip(fields, row, strict=True))) for row in zip(*columns, strict=True))
         n_rows = sum(node.kind in ("feature", "logit") for node in nodes)
         if len(own.node_ids) != len(nodes) or len(own.hidden) != n_rows or len(own.constants) != n_rows:
             raise ValueError("lists of different length")

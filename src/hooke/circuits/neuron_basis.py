@@ -3,9 +3,9 @@
 A gated neuron is a product, h = act(g) · u, and has no one linear function. Two rules, each an account of its own:
 
     half       h = ½ (act(g)/g · u) · g + ½ act(g) · u     conserves: what reaches the embeddings is the target
-    gradient   ∂h = act'(g) · u · ∂g + act(g) · ∂u         predicts what single ablations do, but does not conserve
+    gradient   ∂h = act'(g) · u · ∂g + act(g) · ∂u         the frozen model's derivative, which does not conserve
 
-Edges and shares follow the half rule, predicted effects the gradient rule. A neuron that is no product has the one
+Edges and shares follow the half rule, effects in the frozen model the gradient rule. A neuron that is no product has the one
 multiplier act(z)/z, or its derivative.
 """
 

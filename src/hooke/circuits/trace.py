@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooke.circuits.basis import Basis, Features, total_effects
+from hooke.circuits.derivative import own_losses, reading_of
 from hooke.circuits.frozen import FrozenModel, freeze
 from hooke.circuits.graph import Graph, Kind, Node, TraceSettings
 from hooke.circuits.memory import frozen_bytes, require_memory, rows_bytes
@@ -125,8 +126,10 @@ class Effects:
 
     relevance: Float[Tensor, " feature"]
     """By the rule that conserves."""
-    effect: Float[Tensor, " feature"]
-    """By the rule that predicts ablations."""
+    frozen: Float[Tensor, " feature"]
+    """By the frozen model's derivative."""
+    own: Float[Tensor, " feature"]
+    """By the model's own derivative, which predicts ablations best."""
 
 
 def open_basis(
@@ -139,20 +142,21 @@ def open_basis(
         UnsupportedModel, ShapeMismatch: see `neuron_basis` and `transcoder_basis`.
     """
     rows = target_rows(goals)
-    if not isinstance(dictionary, str):
+    if isinstance(dictionary, str) and dictionary != "neurons":
+        raise BadRequest(f"'{dictionary}' is no basis.", "", "Give 'neurons' or a set of transcoders.")
+    if isinstance(dictionary, str):
+        weights = torch.tensor([goal.weight for goal in goals], device=frozen.embed.device)
+        half, gradient = (relevance(frozen, rows, weights, rule) for rule in ("half", "gradient"))
+        # A neuron is worth telling apart when either account says that it matters.
+        basis = neuron_basis(frozen, torch.maximum(half.size, gradient.size), settings.candidates)
+        features = basis.features
+        place = (features.layer, features.position, features.index % half.first.shape[-1])
+        conserved, fading = half.first[place], gradient.first[place]
+    else:
         basis = transcoder_basis(frozen, dictionary)
         order = deepest_first(rows)
-        first = total_effects(frozen, basis, rows.take(order))[:, int((order == 0).nonzero()[0])]
-        return basis, Effects(first, first)
-    if dictionary != "neurons":
-        raise BadRequest(f"'{dictionary}' is no basis.", "", "Give 'neurons' or a set of transcoders.")
-    weights = torch.tensor([goal.weight for goal in goals], device=frozen.embed.device)
-    half, gradient = (relevance(frozen, rows, weights, rule) for rule in ("half", "gradient"))
-    # A neuron is worth telling apart when either account says that it matters.
-    basis = neuron_basis(frozen, torch.maximum(half.size, gradient.size), settings.candidates)
-    features = basis.features
-    place = (features.layer, features.position, features.index % half.first.shape[-1])
-    return basis, Effects(half.first[place], gradient.first[place])
+        conserved = fading = total_effects(frozen, basis, rows.take(order))[:, int((order == 0).nonzero()[0])]
+    return basis, Effects(conserved, fading, own_losses(frozen, basis, [reading_of(frozen, goals[0])])[:, 0])
 
 
 def expand(
@@ -268,7 +272,8 @@ def _feature_node(features: Features, number: int, effects: Effects) -> Node:
         activation=activation,
         value=activation,
         relevance=float(effects.relevance[number]),
-        effect=float(effects.effect[number]),
+        effect=float(effects.own[number]),
+        frozen_effect=float(effects.frozen[number]),
     )
 
 

@@ -56,9 +56,10 @@ def validate(
     controls = matched_controls(graph, model, [features[at] for at in strongest], generator)
     values = target_values(graph, model, dictionary, [(), *([(node, 0.0)] for node in [*chosen, *controls])])
     measured = (values[0] - values[1:]).double().numpy()
-    predicted = np.array([node.effect for node in chosen])
+    predicted, frozen = (np.array([getattr(node, name) for node in chosen]) for name in ("effect", "frozen_effect"))
     on_chosen, on_controls = measured[: len(chosen)], np.abs(measured[len(chosen) :])
-    findings = [_agreement(predicted, on_chosen, generator, seed)]
+    findings = [_agreement("Predicted effects rank", predicted, on_chosen, generator, seed)]
+    findings.append(_agreement("Effects in the frozen model alone rank", frozen, on_chosen, generator, seed))
     if len(on_controls):
         findings.append(_strength(np.abs(on_chosen[: len(strongest)]), on_controls, generator, seed))
     behind = downstream(graph, model, dictionary, [features[at] for at in strongest])
@@ -113,7 +114,7 @@ def rank_correlation(one: Float[ndarray, "*n m"], other: Float[ndarray, "*n m"])
     return np.asarray((centred[0] * centred[1]).sum(-1) / np.maximum(scale, 1e-12))
 
 
-def _agreement(predicted: ndarray, measured: ndarray, generator: np.random.Generator, seed: int) -> Finding:
+def _agreement(claim: str, predicted: ndarray, measured: ndarray, generator: np.random.Generator, seed: int) -> Finding:
     pairs = np.arange(len(predicted), dtype=float)
 
     def over(samples: ndarray) -> ndarray:
@@ -123,7 +124,7 @@ def _agreement(predicted: ndarray, measured: ndarray, generator: np.random.Gener
     shuffled = np.array([float(rank_correlation(generator.permutation(predicted), measured)) for _ in range(200)])
     low, high = np.percentile(shuffled, [2.5, 97.5])
     return Finding(
-        claim="Predicted effects rank features as real ablations do",
+        claim=f"{claim} features as real ablations do",
         value=float(rank_correlation(predicted, measured)),
         interval=bootstrap_interval(pairs, generator=generator, statistic=over),
         n=len(predicted),
@@ -136,10 +137,12 @@ def _agreement(predicted: ndarray, measured: ndarray, generator: np.random.Gener
 
 
 def downstream_bands(behind: Downstream) -> list[dict[str, int | float]]:
-    """By layers apart: pairs, Spearman's rank correlation, cosine, and |predicted - measured| over |measured|."""
+    """By layers apart: pairs, Spearman's rank correlation, that of the frozen model, cosine, and the length
+    of predicted - measured over that of measured.
+    """
     found = []
     for nearest, farthest in BANDS:
-        predicted, measured = behind.band(nearest, farthest)
+        predicted, frozen, measured = behind.band(nearest, farthest)
         if len(predicted) < 3 or not measured.any():
             continue
         lengths = np.linalg.norm(predicted) * np.linalg.norm(measured)
@@ -149,6 +152,7 @@ def downstream_bands(behind: Downstream) -> list[dict[str, int | float]]:
                 "to": min(farthest, max((node.layer or 0) for node in behind.readers)),
                 "pairs": len(predicted),
                 "rank_correlation": float(rank_correlation(predicted, measured)),
+                "frozen_rank_correlation": float(rank_correlation(frozen, measured)),
                 "cosine": float(predicted @ measured / max(lengths, 1e-30)),
                 "normalised_error": float(np.linalg.norm(predicted - measured) / np.linalg.norm(measured)),
             }

@@ -149,7 +149,10 @@ def validate(
             title("Validation", graph.prompt),
             note(str(exact)),
             *(note(str(finding)) for finding in tested.findings),
-            table(("layers between>", "pairs>", "rank correlation>", "cosine>", "normalised error>"), _bands(tested)),
+            table(
+                ("layers between>", "pairs>", "rank correlation>", "frozen model>", "cosine>", "normalised error>"),
+                _bands(tested),
+            ),
             note(words),
         ),
     )
@@ -160,7 +163,10 @@ def _bands(graph: "hooke.circuits.graph.Graph") -> list[tuple[str, ...]]:
         (
             f"{one['from']}-{one['to']}",
             f"{one['pairs']}",
-            *(f"{one[key]:.2f}" for key in ("rank_correlation", "cosine", "normalised_error")),
+            *(
+                f"{one[key]:.2f}"
+                for key in ("rank_correlation", "frozen_rank_correlation", "cosine", "normalised_error")
+            ),
         )
         for one in graph.measures["downstream"]
     ]
