@@ -102,5 +102,6 @@ def _words(measures: dict[str, Any]) -> str:
     return (
         f"{measures['expanded']:,} of {measures['active']:,} active features expanded, {measures['nodes']:,} nodes, "
         f"{measures['edges']:,} edges, in {measures['seconds']:.1f} s. Incoming edges and constants give every node's "
-        f"value to {measures['conservation_error']:.0e}. Predicted effects are the model's own derivative, not yet tested."
+        f"value to {measures['conservation_error']:.0e}. Predicted effects are the model's own derivative, not tested "
+        "yet: hooke graph validate."
     )
