@@ -5,8 +5,8 @@ A gated neuron is a product, h = act(g) · u, and has no one linear function. Tw
     half       h = ½ (act(g)/g · u) · g + ½ act(g) · u     conserves: what reaches the embeddings is the target
     gradient   ∂h = act'(g) · u · ∂g + act(g) · ∂u         the frozen model's derivative, which does not conserve
 
-Edges and shares follow the half rule, effects in the frozen model the gradient rule. A neuron that is no product has the
-one multiplier act(z)/z, or its derivative.
+Edges and shares follow the half rule, effects in the frozen model the gradient rule. A neuron that is no product has
+the one multiplier act(z)/z, or its derivative.
 """
 
 from dataclasses import dataclass
