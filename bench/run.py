@@ -161,7 +161,7 @@ def tracing(settings: Settings) -> Reports:
 
 def _beside_circuit_tracer(arguments: tuple[str, ...], repetitions: str) -> list[Job]:
     """circuit-tracer first, since hooke's edges are compared with those that it leaves."""
-    # It takes a minute and a half for all rows, and its times hardly differ: one repetition after the first is enough.
+    # All rows take it most of a minute, and its first and second time differ little: one repetition is enough.
     return [
         Job(
             tool="circuit-tracer",
