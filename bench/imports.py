@@ -23,6 +23,8 @@ STATEMENTS = {
     ("sae-lens", "SAELens"): "import sae_lens",
     ("dictionary-learning", "dictionary_learning"): "import dictionary_learning",
     ("sparsify", "sparsify"): "import sparsify",
+    # Its package is lazy: the name is what loads the rest.
+    ("circuit-tracer", "circuit-tracer"): "from circuit_tracer import attribute",
 }
 """(environment, row of the table) and what is timed; hooke loads torch when a part that needs it is first used."""
 

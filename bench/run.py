@@ -1,6 +1,6 @@
 """Measure hooke beside other tools in the same run, and write the tables of docs/benchmarks.md.
 
-    python bench/run.py [harvest|training|index|import|server|browser|all] [--quick] [--render]
+    python bench/run.py [harvest|training|index|tracing|import|server|browser|all] [--quick] [--render]
 
 Run it with the Python of hooke's own environment. Environments and materials that are missing are made first; that
 takes some minutes, once. `--quick` shows that everything works: its numbers mean nothing and are not kept.
@@ -10,6 +10,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 import environments
 import tables
 from harness import BENCH, RESULTS, Job, machine_facts, run_in_turns, save, say
+from tracing_tables import ALL_ROWS
 
 MODEL, TOKENS, NOISE = BENCH / ".data" / "model", BENCH / ".data" / "tokens.npy", BENCH / ".data" / "noise.npy"
 PEERS = BENCH / "peers"
@@ -122,6 +124,60 @@ def index(settings: Settings) -> Reports:
     return run_in_turns([Job(tool="hooke", python=HERE, script=BENCH / "index.py", arguments=arguments)], 1)
 
 
+def tracing(settings: Settings) -> Reports:
+    """Attribution graphs by length of the prompt, beside circuit-tracer, and beside autograd."""
+    environments.ensure("circuit-tracer")
+    need_materials()
+    lengths, features = ((8, 16), 512) if settings.is_quick else ((8, 16, 32, 64, 128), 4096)
+    folder = BENCH / ".data" / f"transcoders-{features}-{lengths[-1]}"
+    if not folder.exists():
+        say(f"making {folder.name}")
+        size = ["--length", str(lengths[-1]), "--features", str(features)]
+        script = str(BENCH / "tracing_materials.py")
+        subprocess.run([sys.executable, script, str(MODEL), str(TOKENS), str(folder), *size], check=True)
+    repetitions = "1" if settings.is_quick else "3"
+    prompt = (str(MODEL), str(folder / "prompt.npy"))
+    transcoders = ("--transcoders", str(folder))
+    some = ("--rows", "50" if settings.is_quick else "1000")
+    jobs = [
+        Job(
+            tool="hooke",
+            python=HERE,
+            script=BENCH / "tracing.py",
+            arguments=(*prompt, *some, "--length", str(length), "--repetitions", repetitions, *basis),
+        )
+        for length in lengths
+        for basis in ((), transcoders)
+    ]
+    same = (*prompt, *transcoders, "--length", "8" if settings.is_quick else "13")
+    autograd = (*same, *some, "--repetitions", repetitions)
+    jobs.append(Job(tool="hooke", python=HERE, script=BENCH / "tracing_autograd.py", arguments=autograd))
+    with tempfile.TemporaryDirectory() as place:
+        for rows in (some, ("--rows", str(ALL_ROWS))):
+            arguments = (*same, *rows, "--edges", f"{place}/{rows[1]}.npz")
+            jobs += _beside_circuit_tracer(arguments, repetitions)
+        return run_in_turns(jobs, settings.rounds)
+
+
+def _beside_circuit_tracer(arguments: tuple[str, ...], repetitions: str) -> list[Job]:
+    """circuit-tracer first, since hooke's edges are compared with those that it leaves."""
+    # All rows take it most of a minute, and its first and second time differ little: one repetition is enough.
+    return [
+        Job(
+            tool="circuit-tracer",
+            python=environments.environment_python("circuit-tracer"),
+            script=PEERS / "trace_circuit_tracer.py",
+            arguments=(*arguments, "--repetitions", "1"),
+        ),
+        Job(
+            tool="hooke",
+            python=HERE,
+            script=BENCH / "tracing.py",
+            arguments=(*arguments, "--repetitions", repetitions),
+        ),
+    ]
+
+
 def imports(settings: Settings) -> Reports:
     """Import times and install sizes of every environment."""
     environments.ensure(*environments.peers(), "hooke")
@@ -154,6 +210,7 @@ TOPICS: dict[str, Callable[[Settings], Reports]] = {
     "harvest": harvest,
     "training": training,
     "index": index,
+    "tracing": tracing,
     "import": imports,
     "server": server,
     "browser": browser,

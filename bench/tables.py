@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cells import cell, table, version, whole
 from harness import medians
+from tracing_tables import tracing_tables
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
@@ -33,7 +35,7 @@ def render(topic: str, result: dict[str, Any]) -> str:
 def harvest_tables(reports: Reports) -> list[str]:
     """Tokens per second and time against the bare pass in the same process, one row per tool and way."""
     flat = [
-        {"tool": one["tool"], "version": _version(one)}
+        {"tool": one["tool"], "version": version(one)}
         | {name: one.get(name) for name in ("peak_megabytes", "largest_activation", "bare_tokens_per_second")}
         | row
         for one in reports
@@ -45,11 +47,11 @@ def harvest_tables(reports: Reports) -> list[str]:
             row["tool"],
             row["version"],
             row["variant"],
-            _whole(row["tokens_per_second"]),
-            _whole(row.get("bare_tokens_per_second")),
+            whole(row["tokens_per_second"]),
+            whole(row.get("bare_tokens_per_second")),
             f"{row['ratio']:.2f}",
             _share_off(row),
-            _whole(row.get("peak_megabytes")),
+            whole(row.get("peak_megabytes")),
         ]
         for row in sorted(rows, key=lambda row: row["ratio"])
     ]
@@ -67,7 +69,7 @@ def harvest_tables(reports: Reports) -> list[str]:
         "The bare pass is the plain transformers model cut behind the same block, in the same process and in turns; "
         "the error is the largest difference from its output, as a share of the largest activation."
     )
-    return [_table(heads, lines, "lllrrrrr"), note]
+    return [table(heads, lines, "lllrrrrr"), note]
 
 
 _HARVEST_NUMBERS = (
@@ -83,7 +85,7 @@ _HARVEST_NUMBERS = (
 def training_tables(reports: Reports) -> list[str]:
     """Speed at each width, then quality after the same number of the same real tokens."""
     for one in reports:
-        one["version"] = _version(one)
+        one["version"] = version(one)
     speed = [one for one in reports if "fvu" not in one]
     quality = [one for one in reports if "fvu" in one]
     return [
@@ -101,12 +103,12 @@ def _speed_table(reports: Reports, width: int) -> str:
     for row in rows:
         times = f"{row['tokens_per_second'] / max(others):.2f}" if others else ""
         roof = f"{row['share_of_dense_roof']:.0%}"
-        shown = [_whole(row["tokens_per_second"]), times, roof, _whole(row["peak_megabytes"])]
+        shown = [whole(row["tokens_per_second"]), times, roof, whole(row["peak_megabytes"])]
         lines.append([row["tool"], row["version"], row["variant"], *shown])
     asked = here[0]
     title = f"Training step on noise, 576 → {width:,} features, k = {asked['k']}, batch {asked['batch']:,}"
     heads = ["tool", "version", "way", "tokens/s", "÷ fastest peer", "of dense roof", "peak MB"]
-    parts = [f"**{title}**", _table(heads, lines, "lllrrrr")]
+    parts = [f"**{title}**", table(heads, lines, "lllrrrr")]
     (least,) = medians(here, [], ["step_over_encoder_and_largest"])
     if "step_over_encoder_and_largest" in least:
         ratio = least["step_over_encoder_and_largest"]
@@ -127,7 +129,7 @@ def _quality_table(reports: Reports) -> str:
             f"{row['fvu']:.4f}",
             f"{row['dead_share']:.1%}",
             f"{row['l0']:.1f}",
-            _whole(row["tokens_per_second"]),
+            whole(row["tokens_per_second"]),
         ]
         for row in rows
     ]
@@ -137,7 +139,7 @@ def _quality_table(reports: Reports) -> str:
         f"576 → {asked['features']:,}, k = {asked['k']}, batch {asked['batch']:,}, constant rate, one seed"
     )
     heads = ["tool", "version", "way", "rate", "FVU", "dead", "L0", "tokens/s"]
-    return f"**{title}**\n\n{_table(heads, lines, 'lllrrrrr')}"
+    return f"**{title}**\n\n{table(heads, lines, 'lllrrrrr')}"
 
 
 def import_tables(reports: Reports) -> list[str]:
@@ -152,15 +154,15 @@ def import_tables(reports: Reports) -> list[str]:
                 row["tool"],
                 f"`{row['statement']}`",
                 f"{row['seconds']:.2f}",
-                _whole(row["peak_megabytes"]),
+                whole(row["peak_megabytes"]),
                 "yes" if row["imports_torch"] else "no",
-                _whole(row["megabytes"]),
-                _whole(row["megabytes_without_torch"]),
+                whole(row["megabytes"]),
+                whole(row["megabytes_without_torch"]),
                 str(row["distributions"]),
             ]
         )
     heads = ["tool", "statement", "seconds", "peak MB", "imports torch", "install MB", "without torch", "distributions"]
-    return [_table(heads, lines, "llrrlrrr")]
+    return [table(heads, lines, "llrrlrrr")]
 
 
 def plain_tables(reports: Reports) -> list[str]:
@@ -168,8 +170,8 @@ def plain_tables(reports: Reports) -> list[str]:
     tables = []
     for one in reports:
         heads = list(dict.fromkeys(key for row in one["rows"] for key in row))
-        lines = [[_cell(row.get(head)) for head in heads] for row in one["rows"]]
-        tables.append(_table([head.replace("_", " ") for head in heads], lines, "l" + "r" * (len(heads) - 1)))
+        lines = [[cell(row.get(head)) for head in heads] for row in one["rows"]]
+        tables.append(table([head.replace("_", " ") for head in heads], lines, "l" + "r" * (len(heads) - 1)))
     return tables
 
 
@@ -184,15 +186,15 @@ def server_tables(reports: Reports) -> list[str]:
         for what, found in timed.items()
     ]
     names = [f"{heads[size]}: p50 / p95 ms" for size in sizes]
-    tables = [_table(["request", *names, "largest answer"], lines, "l" + "r" * (len(sizes) + 1))]
+    tables = [table(["request", *names, "largest answer"], lines, "l" + "r" * (len(sizes) + 1))]
     taken = _by_what([row for row in rows if "p50_ms" not in row])
     lines = [[what, *(_amount(found.get(size)) for size in sizes)] for what, found in taken.items()]
-    tables.append(_table(["cost", *(heads[size] for size in sizes)], lines, "l" + "r" * len(sizes)))
+    tables.append(table(["cost", *(heads[size] for size in sizes)], lines, "l" + "r" * len(sizes)))
     for one in reports:
         if "answered" in one:
             shares = [[name, f"{share:.0%}"] for name, share in one["answered"].items()]
             head = f"of {one['n_queries']} paraphrases answered among ten"
-            tables.append(_table(["encoder", head], shares, "lr"))
+            tables.append(table(["encoder", head], shares, "lr"))
     return tables
 
 
@@ -221,6 +223,7 @@ RENDERERS: dict[str, Callable[[Reports], list[str]]] = {
     "harvest": harvest_tables,
     "training": training_tables,
     "index": plain_tables,
+    "tracing": tracing_tables,
     "import": import_tables,
     "server": server_tables,
     "browser": plain_tables,
@@ -237,29 +240,7 @@ def _machine(topic: str, result: dict[str, Any]) -> str:
     )
 
 
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], sides: str) -> str:
-    rule = ["---:" if side == "r" else "---" for side in sides]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (heads, rule, *lines))
-
-
-def _version(report: dict[str, Any]) -> str:
-    return next((number for name, number in report.get("versions", {}).items() if name not in _SUBSTRATE), "")
-
-
-_SUBSTRATE = ("torch", "transformers", "numpy")
-
-
 def _share_off(row: dict[str, Any]) -> str:
     if row.get("max_abs_difference") is None:
         return ""
     return "0" if not row["max_abs_difference"] else f"{row['max_abs_difference'] / row['largest_activation']:.0e}"
-
-
-def _whole(number: float | None) -> str:
-    return "" if number is None else f"{number:,.0f}"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return "" if value is None else str(value)

@@ -4,6 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 
 def training_parser() -> argparse.ArgumentParser:
     """What to train on and for how long."""
@@ -39,6 +42,25 @@ def harvest_arguments() -> argparse.Namespace:
     parser.add_argument("--repetitions", type=int, default=5)
     asked = parser.parse_args()
     asked.facts = _facts(asked, "block", "batch", "context")
+    return asked
+
+
+def tracing_parser() -> argparse.ArgumentParser:
+    """The model folder, the prompt, and how many features get rows of their own."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", type=Path, help="a Hugging Face folder: config.json, safetensors, tokenizer")
+    parser.add_argument("prompt", type=Path, help="int64 .npy, [pos]; the first --length tokens are traced")
+    parser.add_argument("--length", type=int, default=13)
+    parser.add_argument("--rows", type=int, default=1000, help="features that are expanded; more than there are: all")
+    parser.add_argument("--repetitions", type=int, default=3)
+    return parser
+
+
+def tracing_arguments(parser: argparse.ArgumentParser | None = None) -> argparse.Namespace:
+    """The parsed command line; `prompt` is read, and `facts` are the numbers that belong into the report."""
+    asked = (parser or tracing_parser()).parse_args()
+    asked.prompt = torch.from_numpy(np.load(asked.prompt)[: asked.length])
+    asked.facts = {"n_tokens": len(asked.prompt), "asked_rows": asked.rows}
     return asked
 
 

@@ -1,6 +1,6 @@
 """circuit-tracer's attribution on SmolLM2 with transcoders from a folder. Prints one JSON object.
 
-    python trace_circuit_tracer.py MODEL_FOLDER TRANSCODER_FOLDER TOKENS.npy EDGES.npz [--nodes 1000] [--batch 128]
+    python trace_circuit_tracer.py MODEL_FOLDER PROMPT.npy --transcoders FOLDER --edges EDGES.npz [--rows 1000]
 
 Its TransformerLens backend, which is its faster one here, set up by hand, since it opens models of its own list by
 name only. The edges go into EDGES.npz, for a comparison with those of others.
@@ -10,13 +10,14 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-import argparse
 import json
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
-from circuit_tracer import attribute
+from arguments import tracing_arguments, tracing_parser
+from circuit_tracer import Graph, attribute
 from circuit_tracer.replacement_model.replacement_model_transformerlens import TransformerLensReplacementModel
 from circuit_tracer.transcoder.activation_functions import JumpReLU
 from circuit_tracer.transcoder.single_layer_transcoder import SingleLayerTranscoder, TranscoderSet
@@ -84,42 +85,44 @@ def open_model(folder: Path, transcoders: TranscoderSet) -> TransformerLensRepla
 
 def main() -> None:
     """Attribute and report."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("model", type=Path)
-    parser.add_argument("transcoders", type=Path)
-    parser.add_argument("tokens", type=Path)
-    parser.add_argument("edges", type=Path)
-    parser.add_argument("--nodes", type=int, default=1000)
+    parser = tracing_parser()
+    parser.add_argument("--transcoders", type=Path, required=True)
+    parser.add_argument("--edges", type=Path, required=True, help="where the edges between features go")
     parser.add_argument("--batch", type=int, default=128)
-    asked = parser.parse_args()
-    tokens = torch.from_numpy(np.load(asked.tokens))
+    asked = tracing_arguments(parser)
     n_layers = json.loads((asked.model / "config.json").read_text())["num_hidden_layers"]
     model = open_model(asked.model, open_transcoders(asked.transcoders, n_layers))
+
+    def work() -> Graph:
+        return attribute(asked.prompt, model, batch_size=asked.batch, max_feature_nodes=asked.rows)
+
+    graphs: list[Graph] = []
     forget_peak()
     before = peak_megabytes()
-    graph = None
-
-    def work() -> None:
-        nonlocal graph
-        graph = attribute(tokens, model, batch_size=asked.batch, max_feature_nodes=asked.nodes)
-
-    taken = seconds(work)
-    assert graph is not None
+    first = seconds(lambda: graphs.append(work()))
+    peak = peak_megabytes()
+    taken = [seconds(work) for _ in range(asked.repetitions)]
+    (graph,) = graphs
+    if graph.input_tokens.tolist() != asked.prompt.tolist():
+        raise SystemExit(f"It traced other tokens: {graph.input_tokens.tolist()}")
     chosen = graph.active_features[graph.selected_features]
     n = len(chosen)
     np.savez(asked.edges, features=chosen.numpy(), edges=graph.adjacency_matrix[:n, :n].numpy())
     report(
+        task="tracing",
+        part="peer",
         tool="circuit-tracer",
+        basis="transcoders",
         versions=versions("circuit-tracer", "transformer-lens"),
-        n_tokens=len(tokens),
-        nodes=n,
-        active=len(graph.active_features),
-        dictionary="transcoders",
-        seconds=taken,
-        rows_per_second=n / taken,
-        peak_megabytes=peak_megabytes(),
+        n_rows=n,
+        n_active=len(graph.active_features),
+        first_seconds=first,
+        seconds=median(taken),
+        rows_per_second=n / median(taken),
         loaded_megabytes=before,
+        own_megabytes=peak - before,
         matmul_gflops=matmul_gflops(),
+        **asked.facts,
     )
 
 
