@@ -45,14 +45,14 @@ def test_fewer_rows_are_the_same_rows():
                 assert one == pytest.approx(whole.weights[whole.number(node.id), whole.number(source)], abs=1e-5)
 
 
-def test_total_effects_are_all_paths_of_the_graph():
+def test_frozen_effects_are_all_paths_of_the_graph():
     graph = trace(tiny_model(), random_set("mlp_in", skip=False), PROMPT)
     target = graph.targets[0]
     effect = graph.weights[target].astype(float).copy()
     for row in sorted(range(graph.n_rows - len(graph.targets)), key=lambda at: -(graph.nodes[at].layer or 0)):
         effect += effect[row] / graph.nodes[row].activation * graph.weights[row]
     for number in graph.numbers("feature"):
-        assert graph.nodes[number].effect == pytest.approx(effect[number], rel=1e-3, abs=1e-4)
+        assert graph.nodes[number].frozen_effect == pytest.approx(effect[number], rel=1e-3, abs=1e-4)
 
 
 def test_another_models_transcoders_are_refused():
