@@ -26,6 +26,11 @@ from typing import Any
 from peers.measure import report, versions
 from playwright.sync_api import Page, sync_playwright
 
+from hooke.features.query import Index
+from hooke.lab import open_lab
+from hooke.models.load import load
+from hooke.text.corpora import open_corpus
+
 STATIC = Path(__file__).resolve().parent.parent / "src" / "hooke" / "server" / "static"
 DICTIONARY = "/d/smollm2-res"
 
@@ -127,6 +132,7 @@ def main() -> None:
 def measure(lab: Path, repetitions: int, n_hovers: int) -> list[dict[str, Any]]:
     """Rows of what was waited for, in milliseconds, and of what it took, in kilobytes and megabytes."""
     hooke = str(Path(sys.executable).with_name("hooke"))
+    _fetch_text(lab)
     if not (lab / "graphs" / f"{GRAPH}.json").exists():
         told = ["trace", "smollm2-135m", TRACED, "--name", GRAPH, "--max-nodes", "4600", "--lab", str(lab), "--json"]
         subprocess.run([hooke, *told], check=True, stdout=subprocess.DEVNULL)
@@ -161,6 +167,13 @@ def measure(lab: Path, repetitions: int, n_hovers: int) -> list[dict[str, Any]]:
             server.terminate()
     sizes = [file.stat().st_size for file in STATIC.rglob("*") if file.is_file()]
     return [*rows, {"what": "the built pages, all files", "kilobytes": sum(sizes) / 1000}]
+
+
+def _fetch_text(lab: Path) -> None:
+    here = open_lab(lab)
+    index = Index.open("starter", lab=here)
+    if index.text is None:
+        index.fetch_text(load(index.manifest.model, lab=here).tokenizer, open_corpus(index.manifest.corpus))
 
 
 def _waits(page: Page, address: str, repetitions: int) -> list[dict[str, Any]]:
