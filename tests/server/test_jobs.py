@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from pydantic import BaseModel
 
@@ -35,6 +37,9 @@ PROCESS = textwrap.dedent("""
     print("for people", file=sys.stderr, flush=True)
     if asked["what"] == "crash":
         os._exit(9)
+    if asked["what"] == "odd":
+        print(json.dumps({"progress": "half"}), flush=True)
+        sys.exit(0)
     if asked["what"] == "refuse":
         report(sys.stdout, {"problem": problem_of(BadRequest("No.", "It was so.", "Do this.")).model_dump()})
         sys.exit(1)
@@ -92,6 +97,54 @@ def test_a_crash_is_told_and_the_next_job_runs(jobs: Jobs):
     assert job.error is not None
     assert "code 9" in job.error.detail
     assert until(jobs, next_one, "done").result == {"n": 3}
+
+
+def test_a_killed_process_is_told_can_be_resumed_and_the_next_job_runs(jobs: Jobs):
+    endless, next_one = jobs.submit("test", {"n": 10**6}), jobs.submit("test", {})
+    end = time.monotonic() + 30
+    while not jobs.get(endless.id).progress:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    (process,) = (one for one in psutil.Process().children() if "process.py" in " ".join(one.cmdline()))
+    process.kill()
+    job = until(jobs, endless, "failed")
+    assert job.error is not None
+    assert "code -9" in job.error.detail
+    assert "Resume" in job.error.hint
+    assert until(jobs, next_one, "done").result == {"n": 3}
+    jobs.cancel(jobs.resume(endless.id).id)
+
+
+def test_a_report_that_cannot_be_understood_fails_its_job_alone(jobs: Jobs):
+    odd, next_one = jobs.submit("test", {"what": "odd"}), jobs.submit("test", {})
+    job = until(jobs, odd, "failed")
+    assert job.error is not None
+    assert job.error.type == "inside"
+    assert until(jobs, next_one, "done").result == {"n": 3}
+
+
+def test_a_disk_too_full_for_records_ends_no_job_and_refuses_new_ones(jobs: Jobs, monkeypatch: pytest.MonkeyPatch):
+    def full(path: Path, data: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    slow, next_one = jobs.submit("test", {"n": 150}), jobs.submit("test", {})
+    until(jobs, slow, "running")
+    with monkeypatch.context() as patch:
+        patch.setattr(hooke.server.jobs, "write_json", full)
+        with pytest.raises(OSError, match="No space"):
+            jobs.submit("test", {})
+        assert until(jobs, slow, "done").result == {"n": 150}
+        assert until(jobs, next_one, "done").result == {"n": 3}
+        assert len(jobs.list()) == 2
+
+
+def test_only_the_latest_records_are_kept(jobs: Jobs, lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(hooke.server.jobs, "_RECORDS", 2)
+    made = [until(jobs, jobs.submit("test", {}), "done") for _ in range(4)]
+    again = Jobs(lab, {})
+    assert [job.id for job in again.list()] == [job.id for job in (made[3], made[2])]
+    assert len(list((lab.root / "jobs").glob("*.json"))) == 2
+    again.close()
 
 
 def test_jobs_run_one_after_the_other_and_can_be_cancelled(jobs: Jobs):

@@ -16,6 +16,7 @@ from hooke.server.problems import NoModel, problem_of
         (BadArtefact("a"), 422, "damaged-artefact"),
         (HookeError("a"), 422, "refused"),
         (PermissionError(13, "Permission denied", "/somewhere"), 503, "lab-unavailable"),
+        (OSError(28, "No space left on device", "/somewhere"), 507, "out-of-space"),
         (ValueError("secret"), 500, "inside"),
     ],
 )

@@ -6,6 +6,7 @@ is written in it, so that a job whose server is gone shows as interrupted and ca
 
 import asyncio
 import json
+import logging
 import os
 import re
 import subprocess
@@ -30,6 +31,8 @@ from hooke.server.problems import Problem, problem_of
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 _LOG_LINES = 200
+_RECORDS = 200
+"""Records of jobs that are over, kept when a server starts; what the jobs made is not touched."""
 _WRITE_EVERY = 1.0
 """Seconds between two writes of a running job's record."""
 
@@ -237,6 +240,11 @@ class Jobs:
                 job.state = "interrupted"
                 job.ended = job.ended or time.time()
             self._jobs[job.id] = job
+        over = [job for job in self.list() if job.state not in ("queued", "running")]
+        for job in over[_RECORDS:]:
+            del self._jobs[job.id]
+            with suppress(OSError):
+                (folder / f"{job.id}.json").unlink()
 
     def _write(self, job: Job) -> None:
         write_json(self._folder() / f"{job.id}.json", job.model_dump(mode="json"))
@@ -247,10 +255,13 @@ class Jobs:
             with suppress(RuntimeError):  # the listener's loop has ended
                 loop.call_soon_threadsafe(queue.put_nowait, copy)
 
+    def _keep(self, job: Job) -> None:
+        with suppress(OSError, HookeError):  # the lab may be gone or full; the record in memory says how it stands
+            self._write(job)
+
     def _end(self, job: Job, state: State) -> None:
         job.state, job.ended = state, time.time()
-        with suppress(OSError, HookeError):  # the lab may be gone; the record in memory says how it ended
-            self._write(job)
+        self._keep(job)
         self._tell(job)
 
     def _run(self) -> None:
@@ -264,12 +275,13 @@ class Jobs:
                 job.state, job.started = "running", time.time()
             try:
                 self._work(job)
-            except (OSError, HookeError) as error:
+            except Exception as error:  # whatever it is, the jobs behind this one go on
                 job.error = problem_of(error)
+                logging.getLogger("uvicorn.error").exception("trace %s", job.error.trace_id)
                 self._end(job, "failed")
 
     def _work(self, job: Job) -> None:
-        self._write(job)
+        self._keep(job)
         self._tell(job)
         # Its standard input stays open as long as this server lives: when it closes, the job knows that it is alone.
         command = _command(self._lab, job.kind)
@@ -311,7 +323,7 @@ class Jobs:
             try:
                 event = json.loads(line)
             except ValueError:
-                continue  # something else wrote on the job's standard output
+                continue  # the last line of a process that was killed
             if "result" in event:
                 job.result = event["result"]
                 return True
@@ -321,7 +333,7 @@ class Jobs:
             job.progress = [Step.model_validate(step) for step in event.get("progress", [])]
             self._tell(job)
             if time.monotonic() - written > _WRITE_EVERY:
-                self._write(job)
+                self._keep(job)
                 written = time.monotonic()
         return False
 

@@ -1,5 +1,6 @@
 """Refusals as problem+json (RFC 9457): what was asked, what was found, and what to do, never a traceback."""
 
+import errno
 import logging
 from collections.abc import Mapping
 from uuid import uuid4
@@ -84,6 +85,14 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HookeError):
         status, kind = next((status, kind) for cls, status, kind in _KINDS if isinstance(error, cls))
         return _problem(status, kind, error.asked, error.found, error.do)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _problem(
+            507,
+            "out-of-space",
+            "The disk is full.",
+            f"{error.strerror}.",
+            "Free some space and try again; what was finished is kept.",
+        )
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return _problem(

@@ -29,7 +29,9 @@ from hooke.server.turns import Turns
 T = TypeVar("T")
 _END = object()
 _AT_ONCE = 4
-"""Indexes, dictionaries and graphs that are kept open, of each kind; the one not used for longest goes first."""
+"""Dictionaries and graphs that are kept open, of each kind; the one not used for longest goes first."""
+_INDEXES = 64
+"""Indexes that are kept open: they read their files as they are asked, and lists look at all of them."""
 _SUMMARIES = 1000
 """Graphs of which it is kept what a list says of them."""
 _KINDS = ("index", "dictionary", "replacement", "graph", "summary")
@@ -66,7 +68,7 @@ class Residents:
             BadArtefact: it is damaged.
         """
         folder = find_index(self._plain("features", name), self.lab)
-        return self._kept("index", name, folder / MANIFEST, lambda: Index(folder, self.lab))
+        return self._kept("index", name, folder / MANIFEST, lambda: Index(folder, self.lab), most=_INDEXES)
 
     def dictionary(self, name: str) -> Dictionary:
         """The dictionary of a name.
