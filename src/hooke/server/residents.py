@@ -129,6 +129,10 @@ class Residents:
         """Names of the models in memory."""
         return list(self._models)
 
+    def peek(self, name: str) -> Model | None:
+        """A model that is in memory, to be asked what never changes about it; only its own thread may run it."""
+        return self._models.get(name)
+
     async def with_model(self, name: str, client: str, work: Callable[[Model], T]) -> T:
         """What `work` returns for the model, in the client's turn; the model is loaded first where it is not in memory.
 

@@ -1,5 +1,8 @@
 """Models over HTTP."""
 
+import asyncio
+import threading
+
 import httpx
 
 from tests.cli.tiny_lab import TinyLab
@@ -19,6 +22,21 @@ def test_a_model_is_listed_loaded_and_described(server_lab: TinyLab):
         assert kinds["resid_post"]["layers"] == list(range(facts["n_layers"]))
         assert kinds["pattern"]["width"] is None
         assert api.get("/api/models/tiny-model").json() == loaded
+
+
+def test_a_busy_model_is_described_at_once(server_lab: TinyLab):
+    with running(server_lab.lab, model=server_lab.model) as server, server.client() as api:
+        loaded = api.post("/api/models/tiny-model/load").json()
+        is_free = threading.Event()
+        turn = server.app.state.residents.with_model("tiny-model", "another", lambda model: is_free.wait(30))
+        working = threading.Thread(target=asyncio.run, args=(turn,))
+        working.start()
+        try:
+            assert api.get("/api/models/tiny-model", timeout=10).json() == loaded
+            assert loaded in api.get("/api/models", timeout=10).json()["items"]
+        finally:
+            is_free.set()
+            working.join()
 
 
 def test_an_unknown_model_is_refused(api: httpx.Client):

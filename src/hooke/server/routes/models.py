@@ -97,9 +97,9 @@ class ModelList(BaseModel):
 
 
 @router.get("")
-async def list_models(here: ResidentsHere, client: ClientHere) -> ModelList:
+def list_models(here: ResidentsHere) -> ModelList:
     """Models that can be opened, with facts of those in memory."""
-    items = [await _out(here, client, name) for name in here.model_names()]
+    items = [_out(here, name) for name in here.model_names()]
     return ModelList(items=items, next=None, total=len(items))
 
 
@@ -111,16 +111,15 @@ async def load_model(model: str, here: ResidentsHere, client: ClientHere) -> Mod
 
 
 @router.get("/{model}")
-async def get_model(model: str, here: ResidentsHere, client: ClientHere) -> ModelOut:
+def get_model(model: str, here: ResidentsHere) -> ModelOut:
     """One model; its facts are known when it is in memory."""
     here.require_name(model)
-    return await _out(here, client, model)
+    return _out(here, model)
 
 
-async def _out(here: Residents, client: str, name: str) -> ModelOut:
-    # A model in memory is asked in its thread, where nothing else changes what is in memory.
-    facts = await here.with_model(name, client, facts_of) if name in here.loaded() else None
-    return _entry(here, name, facts)
+def _out(here: Residents, name: str) -> ModelOut:
+    resident = here.peek(name)
+    return _entry(here, name, None if resident is None else facts_of(resident))
 
 
 def _entry(here: Residents, name: str, facts: ModelFacts | None) -> ModelOut:
