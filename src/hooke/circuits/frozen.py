@@ -35,31 +35,30 @@ class FrozenNorm:
     map: NormMap
     inverse: Float[Tensor, " pos"]
 
+    def writing(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        """What inputs bring to the output, without the denominators and the bias."""
+        return (x - x.mean(-1, keepdim=True) if self.map.is_centred else x) * self.map.gain
+
     def apply(self, x: Float[Tensor, "*n pos d"]) -> Float[Tensor, "*n pos d"]:
         """The linear part on streams at every position, without the bias."""
-        if self.map.is_centred:
-            x = x - x.mean(-1, keepdim=True)
-        return x * self.map.gain * self.inverse[:, None]
+        return self.writing(x) * self.inverse[:, None]
 
     def apply_at(self, position: Int[Tensor, " n"], x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """The linear part on vectors at one position each, without the bias."""
-        if self.map.is_centred:
-            x = x - x.mean(-1, keepdim=True)
-        return x * self.map.gain * self.inverse[position, None]
+        return self.writing(x) * self.inverse[position, None]
 
     def adjoint(self, gradient: Float[Tensor, "pos row d"]) -> Float[Tensor, "pos row d"]:
         """Gradients at the input, of gradients at the output; positions up to any."""
-        scaled = gradient * self.map.gain
-        if self.map.is_centred:
-            scaled = scaled - scaled.mean(-1, keepdim=True)
-        return scaled.mul_(self.inverse[: len(gradient), None, None])
+        return self.reading(gradient).mul_(self.inverse[: len(gradient), None, None])
+
+    def reading(self, matrix: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        """Rows that read the output, as rows that read the input, without the denominators."""
+        scaled = matrix * self.map.gain
+        return scaled - scaled.mean(-1, keepdim=True) if self.map.is_centred else scaled
 
     def adjoint_at(self, position: Int[Tensor, " n"], gradient: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Gradients at the input, of gradients at the output at one position each."""
-        scaled = gradient * self.map.gain
-        if self.map.is_centred:
-            scaled = scaled - scaled.mean(-1, keepdim=True)
-        return scaled * self.inverse[position, None]
+        return self.reading(gradient) * self.inverse[position, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +220,9 @@ def _freeze_block(model: Model, layer: int, block: BlockMap, read: dict[str, Ten
         neurons=neurons,
         attention_constant=torch.zeros_like(pre),
     )
-    _require_close(model, f"attn_out.{layer}", attend(frozen, pre), attn_out)
-    return replace(frozen, attention_constant=attend(frozen, torch.zeros_like(pre)))
+    found, constant = attend(frozen, torch.stack([pre, torch.zeros_like(pre)]))
+    _require_close(model, f"attn_out.{layer}", found, attn_out)
+    return replace(frozen, attention_constant=constant)
 
 
 def attend(block: FrozenBlock, stream: Float[Tensor, "*n pos d_model"]) -> Float[Tensor, "*n pos d_model"]:

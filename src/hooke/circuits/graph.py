@@ -151,7 +151,7 @@ class Graph:
         values = np.array([self.nodes[row].value or 0.0 for row in range(self.n_rows)])
         sums = self.weights.sum(1, dtype=np.float64) + self.hidden
         # Values near 0 are sums that cancel; they are measured against what cancels.
-        scale = np.maximum(np.abs(values), 1e-3 * np.abs(self.weights).sum(1))
+        scale = np.maximum(np.abs(values), 1e-2 * np.abs(self.weights).sum(1))
         return np.abs(sums - values) / np.maximum(scale, 1e-12)
 
     def without(self, removed: Sequence[int]) -> "Graph":

@@ -54,7 +54,7 @@ def _fill(edges: Edges, frozen: FrozenModel, basis: Basis, rows: Rows, chosen: T
         for part in basis.written[layer]:
             if part.position < n_positions:
                 run = slice(part.first, part.first + len(part.vectors))
-                features[run, :n_rows] += part.vectors @ gradient[part.position].T
+                features[run, :n_rows].addmm_(part.vectors, gradient[part.position].T)
         sides = torch.stack([basis.remainder[layer, :n_positions], basis.constant[layer, :n_positions]], dim=-1)
         left = gradient @ sides
         remainder[layer, :n_positions, :n_rows] = left[..., 0]

@@ -1,8 +1,8 @@
 """The backward map of the frozen model, from the last layer to the embedding, for many target rows at once.
 
-Gradients lie position-major, [pos, row, d_model], so that everything that one position writes is one matrix product.
-Rows begin at their own depth and cost nothing above it; positions behind the last target are never touched (the causal
-cone). Per row and layer this is two projection products and one mixing of positions.
+Rows lie deepest first and begin at their own depth, so that those that have begun are one block of memory; above their
+depth they cost nothing, and positions behind the last target are never touched (the causal cone). Per row and layer
+this is two projection products, in place, and one mixing of positions.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooke.circuits.frozen import FrozenBlock, FrozenModel
+
+_CELLS = 2048
+"""Gradients of a batch, rows times positions."""
 
 Through = Callable[[int, Tensor], Tensor | None]
 """(layer, gradients at its mlp_out [pos, row, d_model]) -> gradients that the MLP passes on to the stream it reads."""
@@ -57,69 +60,77 @@ def sweep(frozen: FrozenModel, rows: Rows, through_mlp: Through) -> Swept:
     """The backward map of all rows, which must come deepest first.
 
     `through_mlp` sees the gradients at each layer's MLP output, of the rows that have begun by then, and may return
-    what goes on to the stream that the MLP reads.
+    what goes on to the stream that the MLP reads. The gradients are the sweep's own and change after it has seen them.
     """
-    n_positions = int(rows.position.max()) + 1
-    gradient = rows.vector.new_zeros(n_positions, 0, rows.vector.shape[-1])
+    gradients = rows.vector.new_zeros(len(rows), int(rows.position.max()) + 1, rows.vector.shape[-1])
+    gradients[torch.arange(len(rows), device=gradients.device), rows.position] = rows.vector
     constant = rows.constant.clone()
     for layer in reversed(range(frozen.n_layers)):
         block = frozen.blocks[layer]
-        gradient = _begin(gradient, rows, 2 * layer + 2)
-        passed = through_mlp(layer, gradient) if gradient.shape[1] else None
+        begun = gradients[: _n_begun(rows, 2 * layer + 2)]
+        passed = through_mlp(layer, begun.transpose(0, 1)) if len(begun) else None
         if block.map.is_parallel:
-            _add_constants(constant, gradient, block.attention_constant)
-            gradient = _attend_back(block, gradient)
-            gradient = gradient if passed is None else gradient.add_(passed)
-        else:
-            gradient = gradient if passed is None else gradient + passed
-            gradient = _begin(gradient, rows, 2 * layer + 1)
-            _add_constants(constant, gradient, block.attention_constant)
-            gradient = _attend_back(block, gradient)
-    gradient = _begin(gradient, rows, 0)
-    _add_constants(constant, gradient, frozen.place)
-    return Swept(gradient, constant)
+            _add_constants(constant, begun, block.attention_constant)
+            _attend_back(block, begun)
+        if passed is not None:
+            begun += passed.transpose(0, 1)
+        if not block.map.is_parallel:
+            begun = gradients[: _n_begun(rows, 2 * layer + 1)]
+            _add_constants(constant, begun, block.attention_constant)
+            _attend_back(block, begun)
+    _add_constants(constant, gradients, frozen.place)
+    return Swept(gradients.transpose(0, 1), constant)
 
 
-def _begin(gradient: Tensor, rows: Rows, depth: int) -> Tensor:
-    """The gradients with the rows that are read at this depth."""
-    have = gradient.shape[1]
-    n = int((rows.depth >= depth).sum()) - have
-    if n == 0:
-        return gradient
-    new = gradient.new_zeros(len(gradient), n, gradient.shape[2])
-    new[rows.position[have : have + n], torch.arange(n, device=new.device)] = rows.vector[have : have + n]
-    return torch.cat([gradient, new], dim=1)
+def _n_begun(rows: Rows, depth: int) -> int:
+    """How many rows are read at this depth or deeper."""
+    return int((rows.depth >= depth).sum())
 
 
-def _add_constants(constant: Tensor, gradient: Tensor, vectors: Tensor) -> None:
-    n_positions, n_rows, _ = gradient.shape
-    if n_rows:
-        constant[:n_rows] += torch.einsum("prd,pd->r", gradient, vectors[:n_positions])
+def _add_constants(constant: Tensor, begun: Tensor, vectors: Tensor) -> None:
+    n_rows, n_positions, _ = begun.shape
+    # Most models have none.
+    if n_rows and bool(vectors.any()):
+        constant[:n_rows] += begun.reshape(n_rows, -1) @ vectors[:n_positions].reshape(-1)
 
 
-def _attend_back(block: FrozenBlock, gradient: Tensor) -> Tensor:
-    """Gradients at resid_pre of gradients at resid_mid: the stream's own, and what went through attention."""
-    n_positions, n_rows, width = gradient.shape
+def _attend_back(block: FrozenBlock, begun: Tensor) -> None:
+    """Gradients [row, pos, d_model] at resid_mid become those at resid_pre: to the stream's own, attention's are added.
+
+    The norms around attention are folded into its small tensors, so that nothing passes over the gradients but the
+    two projections.
+    """
+    n_rows, n_positions, width = begun.shape
     if n_rows == 0:
-        return gradient
-    attention, post = block.map.attention, block.attention_post_norm
+        return
+    attention, norm, post = block.map.attention, block.attention_norm, block.attention_post_norm
     n_heads, d_head, _ = attention.outputs.shape
     n_kv = len(attention.values)
-    behind = gradient if post is None else post.adjoint(gradient)
-    heads = behind.reshape(-1, width) @ attention.outputs.reshape(-1, width).T
-    heads = heads.reshape(n_positions, n_rows, n_heads, d_head).permute(2, 0, 1, 3)
-    # Heads that share their values are mixed and summed in one product.
-    heads = heads.reshape(n_kv, n_heads // n_kv * n_positions, n_rows * d_head)
-    pattern = block.pattern[:, :n_positions, :n_positions].reshape(n_kv, -1, n_positions)
-    values = pattern.transpose(1, 2) @ heads
-    values = values.reshape(n_kv, n_positions, n_rows, d_head).permute(1, 2, 0, 3).reshape(-1, n_kv * d_head)
-    read = (values @ attention.values.reshape(-1, width)).reshape(gradient.shape)
-    if block.attention_norm is not None:
-        read = block.attention_norm.adjoint(read)
-    return read.add_(gradient)
+    outputs = attention.outputs if post is None else post.writing(attention.outputs)
+    values = attention.values if norm is None else norm.reading(attention.values)
+    pattern = block.pattern[:, :n_positions, :n_positions]
+    pattern = pattern if post is None else pattern * post.inverse[:n_positions, None]
+    pattern = pattern if norm is None else pattern * norm.inverse[:n_positions]
+    flat = begun.view(-1, width)
+    heads = (flat @ outputs.reshape(-1, width).T).view(n_rows, n_positions, n_heads, d_head)
+    mixed = heads.new_zeros(n_rows, n_positions, n_kv, d_head)
+    for head in range(n_heads):
+        mixed[:, :, head * n_kv // n_heads] += pattern[head].T @ heads[:, :, head]
+    flat.addmm_(mixed.view(len(flat), -1), values.reshape(-1, width))
 
 
 def batches(rows: Rows, size: int) -> Iterator[Int[Tensor, " n"]]:
-    """Row numbers in batches of nearby positions, deepest first inside each, so that the causal cone is cut."""
-    for chosen in rows.position.argsort(stable=True).split(size):
+    """Row numbers in batches of nearby positions, deepest first inside each, so that the causal cone is cut.
+
+    A batch has at most `size` rows, and so few that their gradients stay near the processor.
+    """
+    order = rows.position.argsort(stable=True)
+    positions = rows.position[order].tolist()
+    start = 0
+    while start < len(order):
+        stop = start + 1
+        while stop < len(order) and stop - start < size and (stop + 1 - start) * (positions[stop] + 1) <= _CELLS:
+            stop += 1
+        chosen = order[start:stop]
         yield chosen[deepest_first(rows.take(chosen))]
+        start = stop

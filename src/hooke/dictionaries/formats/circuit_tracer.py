@@ -255,9 +255,10 @@ def _load_layer(config: DictionaryConfig, path: Path, norm: Norm | None) -> Dict
     expected |= {name: header[name][1] for name in (_THRESHOLD, "k") if name in header}
     found = read_weights(path, expected)
     weights = {name: found[name].float() for name in ("W_dec", "b_enc", "b_dec")}
-    weights |= {"W_enc": found["W_enc"].float().T.contiguous()}
+    # Views, not copies: a layer is opened for every prompt, and only some of its rows are asked for.
+    weights |= {"W_enc": found["W_enc"].float().T}
     if config.skip:
-        weights["W_skip"] = found["W_skip"].float().T.contiguous()
+        weights["W_skip"] = found["W_skip"].float().T
     if config.activation == "jumprelu":
         weights["threshold"] = found[_THRESHOLD].float().flatten().expand(n).clone()
     return Dictionary(config, **(fold_norm(weights, norm, path) if norm else weights))

@@ -10,6 +10,9 @@ from torch import Tensor
 from hooke.errors import BadArtefact
 from hooke.tensor_files import read_header
 
+_found_finite: set[tuple[str, int, int, int, str]] = set()
+"""Tensors of files as they are on disk that this process has looked through: layers are opened for every prompt."""
+
 
 def read_weights(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
     """The tensors of a file that holds exactly these names and shapes, all of them finite.
@@ -41,9 +44,14 @@ def map_weights(
             tensors = {name: file.get_tensor(name) for name in expected}
     except (SafetensorError, OSError) as error:
         raise _bad(path, f"{error}.") from error
+    status = path.stat()
+    file_now = (str(path.resolve()), status.st_ino, status.st_mtime_ns, status.st_size)
     for name, tensor in tensors.items():
-        if name not in unchecked and tensor.is_floating_point() and not _is_finite(tensor):
+        if name in unchecked or not tensor.is_floating_point() or (*file_now, name) in _found_finite:
+            continue
+        if not _is_finite(tensor):
             raise _bad(path, f"'{name}' holds values that are not finite.")
+        _found_finite.add((*file_now, name))
     return tensors
 
 
