@@ -163,29 +163,26 @@ class Graph:
         gone = set(removed)
         if gone & set(self.targets):
             raise BadRequest("A target cannot be removed from its graph.", "", "Trace again with other targets.")
-        weights, nodes = self.weights, self.nodes
-        homes = {(node.layer, node.position): at for at, node in enumerate(nodes) if node.kind in ("error", "rest")}
-        moved = weights.copy()
-        new: list[Node] = []
-        columns: list[np.ndarray] = []
+        nodes = self.nodes
+        kept = [number for number in range(len(nodes)) if number not in gone]
+        homes = {(nodes[at].layer, nodes[at].position): at for at in kept if nodes[at].kind in ("error", "rest")}
+        moved: dict[tuple[int | None, int | None], list[int]] = {}
         for number in sorted(gone):
-            node = nodes[number]
-            place = (node.layer, node.position)
-            if node.kind != "feature":
-                continue
-            moved[:, number] = 0
-            if place in homes and homes[place] < len(nodes) and homes[place] not in gone:
-                moved[:, homes[place]] += weights[:, number]
-            else:
-                if place not in homes or homes[place] in gone:
-                    homes[place] = len(nodes) + len(new)
-                    new.append(Node(kind="rest", layer=node.layer, position=node.position))
-                    columns.append(np.zeros(len(weights), weights.dtype))
-                columns[homes[place] - len(nodes)] += weights[:, number]
-        wide = np.concatenate([moved, *(column[:, None] for column in columns)], axis=1)
-        every = (*nodes, *new)
-        whole = replace(self, nodes=every, weights=wide)
-        return whole.only([number for number in range(len(every)) if number not in gone])
+            if nodes[number].kind == "feature":
+                moved.setdefault((nodes[number].layer, nodes[number].position), []).append(number)
+        left = self.only(kept)
+        columns = {number: column for column, number in enumerate(kept)}
+        rows = [number for number in kept if number < self.n_rows]
+        new = [place for place in moved if place not in homes]
+        weights = np.concatenate([left.weights, np.zeros((len(rows), len(new)), self.weights.dtype)], axis=1)
+        at_new = {place: len(kept) + at for at, place in enumerate(new)}
+        hidden = left.hidden.astype(np.float64)
+        for place, members in moved.items():
+            given = self.weights[np.ix_(rows, members)].sum(1, dtype=np.float64)
+            weights[:, columns[homes[place]] if place in homes else at_new[place]] += given.astype(weights.dtype)
+            hidden -= given
+        rests = tuple(Node(kind="rest", layer=layer, position=position) for layer, position in new)
+        return replace(left, nodes=(*left.nodes, *rests), weights=weights, hidden=hidden)
 
     def only(self, kept: Sequence[int] | Int[ndarray, " kept"]) -> "Graph":
         """The graph of these nodes, in their order; what the others gave is in `hidden`."""

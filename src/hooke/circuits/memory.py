@@ -8,8 +8,8 @@ from hooke.models.model import Model
 from hooke.sites import Site
 
 _NUMBER = 4
-_COPIES_OF_ROWS = 4
-"""Edges, their shares, and both once more while they are put together."""
+_COPIES_OF_ROWS = 2
+"""Edges as they come, and as the graph has them."""
 _STREAMS, _NEURONS, _SWEPT = 12, 10, 5
 """Tensors of the stream's width, of the MLP's and of a sweep's gradients that are alive at once, at most."""
 _LEFT = 0.9

@@ -28,19 +28,29 @@ class Edges:
         """The sum of everything that comes in."""
         return self.features.sum(-1) + self.remainder.sum((-2, -1)) + self.tokens.sum(-1) + self.constant
 
-    def take(self, rows: Int[Tensor, " n"]) -> "Edges":
+    def take(self, rows: Int[Tensor, " n"] | slice) -> "Edges":
         """Some of the rows."""
         return Edges(self.features[rows], self.remainder[rows], self.tokens[rows], self.constant[rows])
 
 
+def no_edges(frozen: FrozenModel, basis: Basis, n_rows: int) -> Edges:
+    """Edges of so many rows, all 0. Memory is taken as rows are filled."""
+    new = frozen.embed.new_zeros
+    shape = basis.remainder.shape[:2]
+    return Edges(new(n_rows, len(basis.features)), new(n_rows, *shape), new(n_rows, frozen.n_positions), new(n_rows))
+
+
 def edges_into(frozen: FrozenModel, basis: Basis, rows: Rows, *, batch: int = BATCH) -> Edges:
     """The incoming edges of targets, in the order given."""
-    n, shape = len(rows), basis.remainder.shape[:2]
-    new = frozen.embed.new_zeros
-    edges = Edges(new(n, len(basis.features)), new(n, *shape), new(n, frozen.n_positions), new(n))
+    edges = no_edges(frozen, basis, len(rows))
+    fill_edges(edges, frozen, basis, rows, batch=batch)
+    return edges
+
+
+def fill_edges(edges: Edges, frozen: FrozenModel, basis: Basis, rows: Rows, *, batch: int = BATCH) -> None:
+    """Put the incoming edges of targets where they are 0 yet, in the order given."""
     for chosen in batches(rows, batch):
         _fill(edges, frozen, basis, rows.take(chosen), chosen)
-    return edges
 
 
 def _fill(edges: Edges, frozen: FrozenModel, basis: Basis, rows: Rows, chosen: Tensor) -> None:

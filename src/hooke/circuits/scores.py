@@ -40,16 +40,24 @@ class Scores:
 
 def shares(graph: Graph, dropped: tuple[str, ...] = ()) -> Float[ndarray, "row node"]:
     """|edges| with each row's sum 1, without the constant and the kinds that are dropped."""
-    size = np.abs(graph.weights).astype(np.float64)
-    for number, node in enumerate(graph.nodes):
-        if node.kind == "constant" or node.kind in dropped:
-            size[:, number] = 0
-    return size / np.maximum(size.sum(1, keepdims=True), 1e-10)
+    return _shares(graph, slice(None), _columns(graph, ("constant", *dropped)))
+
+
+def _shares(graph: Graph, rows: ndarray | slice, left_out: ndarray) -> Float[ndarray, "row node"]:
+    size = np.abs(graph.weights[rows], dtype=np.float64)
+    size[:, left_out] = 0
+    size /= np.maximum(size.sum(1, keepdims=True), 1e-10)
+    return size
+
+
+def _columns(graph: Graph, kinds: tuple[str, ...]) -> ndarray:
+    """Marks the nodes of these kinds."""
+    return np.array([node.kind in kinds for node in graph.nodes])
 
 
 def influence(graph: Graph, dropped: tuple[str, ...] = ()) -> Float[ndarray, " node"]:
     """w·(A + A² + ...) of every node."""
-    return spread(graph, shares(graph, dropped)).reached
+    return spread(graph, dropped).reached
 
 
 def weights(graph: Graph) -> Float[ndarray, " node"]:
@@ -65,17 +73,25 @@ class Spread:
     """w·(A + A² + ...)."""
     hops: Float[ndarray, " node"]
     """w·(A + 2A² + 3A³ + ...): with `reached`, the mean number of edges of what arrives."""
+    unexplained: Float[ndarray, " row"]
+    """Share of each row that comes from errors and from the rest."""
 
 
-def spread(graph: Graph, parts: Float[ndarray, "row node"]) -> Spread:
-    """One pass from the targets down: a layer's rows are complete when all layers above have been added."""
-    start = weights(graph)
-    reached, hops = np.zeros(len(graph.nodes)), np.zeros(len(graph.nodes))
+def spread(graph: Graph, dropped: tuple[str, ...] = ()) -> Spread:
+    """One pass from the targets down: a layer's rows are complete when all layers above have been added.
+
+    The shares of a layer's rows are made when they are needed: those of all rows would be twice the size of the graph.
+    """
+    start, left_out = weights(graph), _columns(graph, ("constant", *dropped))
+    residual = _columns(graph, ("error", "rest"))
+    reached, hops, unexplained = np.zeros(len(graph.nodes)), np.zeros(len(graph.nodes)), np.zeros(graph.n_rows)
     for rows in rows_downwards(graph):
+        parts = _shares(graph, rows, left_out)
         mass = start[rows] + reached[rows]
-        reached += mass @ parts[rows]
-        hops += (hops[rows] + mass) @ parts[rows]
-    return Spread(reached, hops)
+        reached += mass @ parts
+        hops += (hops[rows] + mass) @ parts
+        unexplained[rows] = parts[:, residual].sum(1)
+    return Spread(reached, hops, unexplained)
 
 
 def rows_downwards(graph: Graph) -> Iterator[ndarray]:
@@ -90,9 +106,13 @@ def rows_downwards(graph: Graph) -> Iterator[ndarray]:
 def score(graph: Graph) -> Scores:
     """Every score, each with its null."""
     empty = graph.without(graph.numbers("feature"))
-    field, corrected = _score(graph, is_corrected=False), _score(graph, is_corrected=True)
+    whole = spread(graph)
+    field = _score(graph, spread(graph, ("rest",)), counts_leaves=True)
+    corrected = _score(graph, whole, counts_leaves=False)
     # Without features nothing is left to drop: what they wrote is the residual of its place.
-    field_null, corrected_null = _score(empty, is_corrected=True, leaves=True), _score(empty, is_corrected=True)
+    bare = spread(empty)
+    field_null, corrected_null = (_score(empty, bare, counts_leaves=leaves) for leaves in (True, False))
+    tokens = _columns(graph, ("token",))
     return Scores(
         replacement=field[0],
         completeness=field[1],
@@ -102,31 +122,19 @@ def score(graph: Graph) -> Scores:
         completeness_null=field_null[1],
         replacement_corrected_null=corrected_null[0],
         completeness_corrected_null=corrected_null[1],
-        path_length=_path_length(graph),
+        path_length=float(whole.hops[tokens].sum() / max(whole.reached[tokens].sum(), 1e-12)),
     )
 
 
-def _score(graph: Graph, *, is_corrected: bool, leaves: bool = False) -> tuple[float, float]:
-    parts = shares(graph, () if is_corrected else ("rest",))
-    start = weights(graph)
-    reached = spread(graph, parts).reached
-    residual = np.array([node.kind in ("error", "rest") for node in graph.nodes])
-    residual &= reached > 0
-    tokens = np.array([node.kind == "token" for node in graph.nodes])
-    from_tokens, from_residual = reached[tokens].sum(), reached[residual].sum()
-    here = reached + start
-    unexplained = np.zeros(len(graph.nodes))
-    unexplained[: graph.n_rows] = parts[:, residual].sum(1)
-    counted = np.ones(len(graph.nodes), bool)
-    if is_corrected and not leaves:
-        counted[graph.n_rows :] = False
+def _score(graph: Graph, arriving: Spread, *, counts_leaves: bool) -> tuple[float, float]:
+    """Replacement and completeness."""
+    from_tokens = arriving.reached[_columns(graph, ("token",))].sum()
+    from_residual = arriving.reached[_columns(graph, ("error", "rest"))].sum()
+    here = arriving.reached + weights(graph)
+    explained = here.copy()
+    explained[: graph.n_rows] *= 1 - arriving.unexplained
+    counted = slice(None) if counts_leaves else slice(graph.n_rows)
     return (
         float(from_tokens / max(from_tokens + from_residual, 1e-12)),
-        float((here * (1 - unexplained))[counted].sum() / max(here[counted].sum(), 1e-12)),
+        float(explained[counted].sum() / max(here[counted].sum(), 1e-12)),
     )
-
-
-def _path_length(graph: Graph) -> float:
-    arriving = spread(graph, shares(graph))
-    tokens = np.array([node.kind == "token" for node in graph.nodes])
-    return float(arriving.hops[tokens].sum() / max(arriving.reached[tokens].sum(), 1e-12))

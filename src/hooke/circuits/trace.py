@@ -8,24 +8,22 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from hooke.circuits.basis import Basis, Features, total_effects
 from hooke.circuits.derivative import own_losses, reading_of
+from hooke.circuits.expand import Expanded, expand
 from hooke.circuits.frozen import FrozenModel, freeze
 from hooke.circuits.graph import Graph, Kind, Node, TraceSettings
 from hooke.circuits.memory import frozen_bytes, require_memory, rows_bytes
 from hooke.circuits.neuron_basis import neuron_basis, neuron_row, relevance
-from hooke.circuits.rows import Edges, edges_into
 from hooke.circuits.scores import score
-from hooke.circuits.sweep import deepest_first
 from hooke.circuits.targets import Target, feature_target, parse_target, place_of, target_rows, top_logits
 from hooke.circuits.transcoder_basis import feature_row, transcoder_basis
 from hooke.dictionaries.replacement import Replacement
 from hooke.errors import BadRequest
 from hooke.models.model import Model, Tokens
-from hooke.progress import track
 
 CONSERVED = 1e-4
 """Largest relative error of a node's account."""
@@ -69,13 +67,12 @@ def trace(
         needed = rows_bytes(frozen.n_layers, n_tokens, len(basis.features), len(goals), settings)
         plan = f"A graph of {settings.max_nodes:,} nodes among {len(basis.features):,} active features"
         require_memory(needed, plan, "Ask for fewer nodes (max_nodes), or shorten the prompt.")
-        chosen, edges = expand(frozen, basis, goals, settings)
-        graph = assemble(frozen, basis, goals, chosen, edges, effects, settings)
+        graph = assemble(frozen, basis, goals, expand(frozen, basis, goals, settings), effects, settings)
     errors = graph.residual_errors()
     measures = {
         "nodes": len(graph.nodes),
         "edges": graph.n_edges,
-        "expanded": len(chosen),
+        "expanded": graph.n_rows - len(goals),
         "active": basis.n_active,
         "conservation_error": float(errors.max()),
         "is_conserved": bool(errors.max() <= CONSERVED),
@@ -154,100 +151,52 @@ def open_basis(
         conserved, fading = half.first[place], gradient.first[place]
     else:
         basis = transcoder_basis(frozen, dictionary)
-        order = deepest_first(rows)
-        conserved = fading = total_effects(frozen, basis, rows.take(order))[:, int((order == 0).nonzero()[0])]
+        conserved = fading = total_effects(frozen, basis, target_rows(goals[:1]))[:, 0]
     return basis, Effects(conserved, fading, own_losses(frozen, basis, [reading_of(frozen, goals[0])])[:, 0])
-
-
-def expand(
-    frozen: FrozenModel, basis: Basis, goals: Sequence[Target], settings: TraceSettings
-) -> tuple[Int[Tensor, " chosen"], Edges]:
-    """Best first: the unexpanded features of the largest influence get rows, until the budget is spent.
-
-    Returns their numbers, and the edges into them and then into the targets.
-    """
-    rows = target_rows(goals)
-    into_targets = edges_into(frozen, basis, rows, batch=settings.batch)
-    start = torch.tensor([goal.weight for goal in goals], device=frozen.embed.device)
-    chosen = torch.zeros(0, dtype=torch.int64, device=frozen.embed.device)
-    n, parts = min(settings.max_nodes, len(basis.features)), [into_targets]
-    shares = [_shares(into_targets)]
-    size = min(64, settings.batch)
-    for _ in track(range(n), "trace", unit="nodes"):
-        if len(chosen) >= n:
-            continue
-        reached = _influence(shares, chosen, start)
-        reached[chosen] = 0
-        found = reached.topk(min(size, n - len(chosen)))
-        new = found.indices[found.values > 0]
-        if len(new) == 0:
-            break
-        parts.append(edges_into(frozen, basis, basis.inputs(new), batch=settings.batch))
-        shares.append(_shares(parts[-1]))
-        chosen = torch.cat([chosen, new])
-        size = min(2 * size, settings.batch)
-    features = basis.features
-    order = (features.layer[chosen] * frozen.n_positions + features.position[chosen]).argsort(stable=True)
-    columns = (torch.cat([getattr(part, name) for part in [*parts[1:], parts[0]]]) for name in Edges.__slots__)
-    edges = Edges(*columns)
-    last = torch.arange(len(chosen), len(chosen) + len(goals), device=order.device)
-    return chosen[order], edges.take(torch.cat([order, last]))
-
-
-def _shares(edges: Edges) -> Tensor:
-    total = edges.features.abs().sum(-1) + edges.remainder.abs().sum((-2, -1)) + edges.tokens.abs().sum(-1)
-    return edges.features.abs() / total.clamp_min(1e-10)[:, None]
-
-
-def _influence(shares: list[Tensor], chosen: Tensor, start: Tensor) -> Tensor:
-    """w·(A + A² + ...) of every feature, by the rows that are known."""
-    reached = now = start @ shares[0]
-    if len(chosen):
-        known = torch.cat(shares[1:])
-        while bool((now[chosen] > 1e-12).any()):
-            now = now[chosen] @ known
-            reached = reached + now
-    return reached
 
 
 def assemble(
     frozen: FrozenModel,
     basis: Basis,
     goals: Sequence[Target],
-    chosen: Int[Tensor, " chosen"],
-    edges: Edges,
+    expanded: Expanded,
     effects: Effects,
     settings: TraceSettings,
 ) -> Graph:
     """The graph of the expanded features; the others are folded into the rest of their place."""
-    features, n_places = basis.features, frozen.n_layers * frozen.n_positions
-    is_folded = torch.ones(len(features), dtype=torch.bool, device=chosen.device)
-    is_folded[chosen] = False
-    places = (features.layer * frozen.n_positions + features.position)[is_folded]
-    folded = edges.features.new_zeros(len(edges.features), n_places)
-    folded.index_add_(1, places, edges.features[:, is_folded])
-    remainder = edges.remainder.flatten(1)
+    features, edges, texts = basis.features, expanded.edges, token_texts(frozen)
+    order = (features.layer[expanded.chosen] * frozen.n_positions + features.position[expanded.chosen]).argsort(
+        stable=True
+    )
+    chosen = expanded.chosen[order]
+    folded, remainder = _folded(frozen, features, expanded), edges.remainder.flatten(1)
     if basis.remainder_kind == "rest":
         folded, remainder = folded + remainder, remainder[:, :0]
-    columns = [edges.features[:, chosen], edges.features.new_zeros(len(edges.features), len(goals))]
     nodes = [_feature_node(features, int(number), effects) for number in chosen]
     nodes += [_target_node(goal) for goal in goals]
+    # After the features come the targets, which nothing reads.
+    blocks = [edges.features.new_zeros(len(edges.features), len(goals))]
     leftovers: tuple[tuple[Kind, Tensor], ...] = (("rest", folded), ("error", remainder))
     for kind, block in leftovers:
         used = block.abs().sum(0).nonzero()[:, 0]
-        columns.append(block[:, used])
+        blocks.append(block[:, used])
         nodes += [
             Node(kind=kind, layer=place // frozen.n_positions, position=place % frozen.n_positions)
             for place in used.tolist()
         ]
-    texts = token_texts(frozen)
-    columns += [edges.tokens, edges.constant[:, None]]
+    blocks += [edges.tokens, edges.constant[:, None]]
     nodes += [
         Node(kind="token", position=position, index=int(token), name=texts[position])
         for position, token in enumerate(frozen.tokens.tolist())
     ]
     nodes.append(Node(kind="constant"))
-    weights = torch.cat(columns, dim=1).cpu().numpy()
+    rows = torch.cat([order + len(goals), torch.arange(len(goals), device=order.device)])
+    weights = np.empty((len(rows), len(nodes)), np.float32)
+    # Row by row: both the edges and the graph may take much of the memory, and nothing else should.
+    for start in range(0, len(rows), settings.batch):
+        some = rows[start : start + settings.batch]
+        parts = [edges.features[some][:, chosen], *(block[some] for block in blocks)]
+        weights[start : start + settings.batch] = torch.cat(parts, dim=1).cpu().numpy()
     return Graph(
         prompt=_prompt(frozen),
         token_ids=tuple(frozen.tokens.tolist()),
@@ -260,6 +209,19 @@ def assemble(
         hidden=np.zeros(len(weights), np.float32),
         settings=settings,
     )
+
+
+def _folded(frozen: FrozenModel, features: Features, expanded: Expanded) -> Float[Tensor, "row place"]:
+    """What the features that were not expanded give, summed by layer and position."""
+    is_folded = torch.ones(len(features), dtype=torch.bool, device=expanded.chosen.device)
+    is_folded[expanded.chosen] = False
+    left = is_folded.nonzero()[:, 0]
+    places = features.layer[left] * frozen.n_positions + features.position[left]
+    folded = expanded.edges.features.new_zeros(len(expanded.edges.features), frozen.n_layers * frozen.n_positions)
+    for some in left.split(4096):
+        folded.index_add_(1, places[: len(some)], expanded.edges.features[:, some])
+        places = places[len(some) :]
+    return folded
 
 
 def _feature_node(features: Features, number: int, effects: Effects) -> Node:
