@@ -10,7 +10,7 @@ from hooke.circuits.constrained import LIMIT, constrained
 from hooke.circuits.frozen import freeze
 from hooke.circuits.graph import TraceSettings
 from hooke.circuits.prune import prune
-from hooke.circuits.targets import direction_target
+from hooke.circuits.targets import Probe, probe_target
 from hooke.circuits.trace import trace
 from hooke.errors import BadRequest
 from hooke.lab import Lab
@@ -98,7 +98,7 @@ def test_of_a_cut_graph_the_edges_that_are_left_are_compared():
 
 def test_a_direction_has_no_vector_in_the_graph_and_is_left_out():
     model = tiny_model()
-    goal = direction_target(freeze(model, PROMPT), "north", "resid_post.2", -1, torch.ones(32))
+    goal = probe_target(freeze(model, PROMPT), Probe("north", "resid_post.2", torch.ones(32)))
     graph = trace(model, "neurons", PROMPT, targets=[goal], settings=SETTINGS)
     found = constrained(graph, model, "neurons", n=5)
     assert found.n_edges == 5 * (graph.n_rows - 1)

@@ -9,7 +9,7 @@ from hooke.circuits.frozen import freeze
 from hooke.circuits.graph import TraceSettings
 from hooke.circuits.intervene import feature_values, target_values
 from hooke.circuits.neuron_basis import neuron_basis
-from hooke.circuits.targets import direction_target
+from hooke.circuits.targets import Probe, probe_target
 from hooke.circuits.trace import trace
 from hooke.dictionaries.replacement import Replacement
 from tests.circuits.random_transcoders import random_crosslayer, random_set
@@ -61,7 +61,7 @@ def test_features_further_on_lose_what_is_predicted(basis: str):
 def test_a_direction_is_read_off_the_stream_and_what_lies_behind_it_gives_nothing():
     model = tiny_model()
     frozen = freeze(model, PROMPT)
-    target = direction_target(frozen, "probe", "resid_post.1", -1, torch.ones(frozen.embed.shape[1]))
+    target = probe_target(frozen, Probe("probe", "resid_post.1", torch.ones(frozen.embed.shape[1])))
     hidden = [block.neurons for block in frozen.blocks]
     assert all(one is not None for one in hidden)
     basis = neuron_basis(frozen, torch.stack([one.abs() for one in hidden if one is not None]), 5000)

@@ -12,7 +12,7 @@ from hooke.circuits.frozen import attend, freeze
 from hooke.circuits.graph import Graph, TraceSettings
 from hooke.circuits.readers import readers_of
 from hooke.circuits.reopened import reopen
-from hooke.circuits.targets import direction_target
+from hooke.circuits.targets import Probe, probe_target
 from hooke.circuits.trace import trace
 from hooke.errors import BadRequest
 from hooke.lab import Lab
@@ -113,7 +113,7 @@ def test_a_node_above_gives_nothing():
 def test_what_has_no_steps_is_refused():
     model = tiny_model()
     frozen = freeze(model, PROMPT)
-    goal = direction_target(frozen, "north", "resid_post.2", -1, torch.ones(32))
+    goal = probe_target(frozen, Probe("north", "resid_post.2", torch.ones(32)))
     graph = trace(model, "neurons", PROMPT, targets=["#17", goal], settings=SETTINGS)
     for source, target, words in (
         ("token@1", "token@2", "no incoming edges"),

@@ -5,10 +5,11 @@ import torch
 
 from hooke.circuits.frozen import freeze
 from hooke.circuits.targets import (
+    Probe,
     difference_target,
-    direction_target,
     one_token,
     parse_target,
+    probe_target,
     token_target,
     top_logits,
 )
@@ -41,7 +42,7 @@ def test_the_most_probable_reach_the_mass():
 @pytest.mark.parametrize("site", ["resid_pre.1", "resid_mid.1", "resid_post.0", "resid_post.2"])
 def test_a_direction_is_traced_to_its_reading(site: str):
     vector = torch.linspace(-1, 1, 32)
-    target = direction_target(FROZEN, "probe", site, -2, vector)
+    target = probe_target(FROZEN, Probe("probe", site, vector, position=-2))
     graph = trace(tiny_model(), "neurons", PROMPT, targets=[target])
     assert graph.nodes[graph.targets[0]].value == pytest.approx(target.value)
     assert graph.measures["conservation_error"] <= 1e-4
@@ -49,11 +50,11 @@ def test_a_direction_is_traced_to_its_reading(site: str):
 
 def test_what_is_no_direction_of_a_stream_is_refused():
     with pytest.raises(BadRequest, match=r"q\.0"):
-        direction_target(FROZEN, "probe", "q.0", 0, torch.ones(32))
+        probe_target(FROZEN, Probe("probe", "q.0", torch.ones(32), position=0))
     with pytest.raises(ShapeMismatch, match="width 32"):
-        direction_target(FROZEN, "probe", "resid_post.0", 0, torch.ones(8))
+        probe_target(FROZEN, Probe("probe", "resid_post.0", torch.ones(8), position=0))
     with pytest.raises(BadRequest, match="position 7"):
-        direction_target(FROZEN, "probe", "resid_post.0", 7, torch.ones(32))
+        probe_target(FROZEN, Probe("probe", "resid_post.0", torch.ones(32), position=7))
 
 
 def test_words_that_are_no_token_are_refused():

@@ -63,30 +63,47 @@ def difference_target(frozen: FrozenModel, token: int, other: int) -> Target:
     return _logit_target(frozen, name, (rows[token] - rows[other]) * scale, offset, 1.0, (token, other))
 
 
-def direction_target(frozen: FrozenModel, name: str, site: str, position: int, vector: Float[Tensor, " d"]) -> Target:
-    """A direction read off a residual stream, such as a probe's or a monitor's.
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A direction that is read off a residual stream, of a probe, a monitor or a dictionary's feature."""
+
+    name: str
+    """What a reader sees."""
+    site: str
+    """resid_pre, resid_mid or resid_post of a layer."""
+    vector: Float[Tensor, " d_model"]
+    bias: float = 0.0
+    position: int = -1
+    """Token at which it is read; negative counts from the end."""
+
+
+def probe_target(frozen: FrozenModel, probe: Probe) -> Target:
+    """What a probe reads on this prompt: vector · stream + bias.
 
     Raises:
         BadRequest: the site is not a residual stream, or the position is outside the prompt.
         ShapeMismatch: the vector has not the stream's width.
     """
-    where = parse_site(site)
+    where = parse_site(probe.site)
     if where.kind not in ("resid_post", "resid_mid", "resid_pre") or (where.layer or 0) >= frozen.n_layers:
         raise BadRequest(
-            f"A direction at '{site}' cannot be traced.", "", "Give resid_pre, resid_mid or resid_post of a layer."
+            f"A direction at '{probe.site}' cannot be traced.",
+            "",
+            "Give resid_pre, resid_mid or resid_post of a layer.",
         )
-    if vector.shape != frozen.embed.shape[1:]:
+    if probe.vector.shape != frozen.embed.shape[1:]:
         raise ShapeMismatch(
-            f"The direction '{name}' has shape {tuple(vector.shape)}.",
+            f"The direction '{probe.name}' has shape {tuple(probe.vector.shape)}.",
             f"The stream has width {frozen.embed.shape[1]}.",
             "Give one number per dimension.",
         )
-    position = place_of(frozen, position)
+    position = place_of(frozen, probe.position)
     layer = where.layer or 0
     depth = 2 * layer + {"resid_pre": 0, "resid_mid": 1, "resid_post": 2}[where.kind]
     stream = _stream(frozen, where)[position]
-    vector = vector.to(stream)
-    return Target(name, depth, position, vector, 0.0, float(stream @ vector), 1.0)
+    vector = probe.vector.to(stream)
+    value = float(stream @ vector) + probe.bias
+    return Target(f"{probe.name}:{position}", depth, position, vector, probe.bias, value, 1.0)
 
 
 def feature_target(frozen: FrozenModel, name: str, row: Rows) -> Target:

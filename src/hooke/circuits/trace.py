@@ -3,7 +3,7 @@
 import re
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -16,10 +16,19 @@ from hooke.circuits.derivative import own_losses, reading_of
 from hooke.circuits.expand import Expanded, expand
 from hooke.circuits.frozen import FrozenModel, freeze
 from hooke.circuits.graph import Graph, Kind, Node, TraceSettings
-from hooke.circuits.memory import frozen_bytes, require_memory, rows_bytes
 from hooke.circuits.neuron_basis import neuron_basis, neuron_row, relevance
+from hooke.circuits.plan import Plan, frozen_bytes, plan_of, require_memory
 from hooke.circuits.scores import score
-from hooke.circuits.targets import Target, feature_target, parse_target, place_of, target_rows, top_logits
+from hooke.circuits.targets import (
+    Probe,
+    Target,
+    feature_target,
+    parse_target,
+    place_of,
+    probe_target,
+    target_rows,
+    top_logits,
+)
 from hooke.circuits.transcoder_basis import feature_row, transcoder_basis
 from hooke.dictionaries.replacement import Replacement
 from hooke.errors import BadRequest
@@ -34,16 +43,18 @@ def trace(
     dictionary: Replacement | str,
     prompt: str | Tensor | Tokens,
     *,
-    targets: Sequence[str | Target] = (),
+    targets: Sequence[str | Target | Probe] = (),
     settings: TraceSettings | None = None,
+    tell: Callable[[Plan], object] = lambda plan: None,
 ) -> Graph:
     """The attribution graph of a prompt.
 
     Args:
         dictionary: a set of transcoders, or "neurons", which need no training.
-        targets: tokens ("Paris"), differences ("Paris - London"), features ("11/402@8") or targets made by
-            `targets.py`; the most probable next tokens where nothing is named. Influence is counted from them by their
-            weights.
+        targets: tokens ("Paris"), differences ("Paris - London"), features ("11/402@8"), probes (see `probes.py`) or
+            targets made by `targets.py`; the most probable next tokens where nothing is named. Influence is counted
+            from them by their weights.
+        tell: is told what the trace will take, before it takes it.
 
     Raises:
         UnsupportedModel: the model has no exact linear map; the message names the part.
@@ -64,9 +75,9 @@ def trace(
         frozen = freeze(model, tokens)
         goals = resolve_targets(frozen, dictionary, targets, settings)
         basis, effects = open_basis(frozen, dictionary, goals, settings)
-        needed = rows_bytes(frozen.n_layers, n_tokens, len(basis.features), len(goals), settings)
-        plan = f"A graph of {settings.max_nodes:,} nodes among {len(basis.features):,} active features"
-        require_memory(needed, plan, "Ask for fewer nodes (max_nodes), or shorten the prompt.")
+        passed = time.perf_counter() - began
+        plan = plan_of(model, n_tokens, len(basis.features), len(goals), settings, passed=passed)
+        tell(plan)
         graph = assemble(frozen, basis, goals, expand(frozen, basis, goals, settings), effects, settings)
     errors = graph.residual_errors()
     measures = {
@@ -78,28 +89,37 @@ def trace(
         "is_conserved": bool(errors.max() <= CONSERVED),
         **asdict(score(graph)),
         "seconds": time.perf_counter() - began,
-        "estimated_mb": (frozen_bytes(model, n_tokens, settings) + needed) / 1e6,
+        "estimated_seconds": plan.seconds,
+        "estimated_mb": plan.n_bytes / 1e6,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     return replace(graph, measures=measures)
 
 
 def resolve_targets(
-    frozen: FrozenModel, dictionary: Replacement | str, asked: Sequence[str | Target], settings: TraceSettings
+    frozen: FrozenModel, dictionary: Replacement | str, asked: Sequence[str | Target | Probe], settings: TraceSettings
 ) -> list[Target]:
-    """Targets from words, which count alike, and targets; the most probable next tokens where nothing is asked.
+    """Targets from words and probes, which count alike, and targets; the most probable next tokens for nothing.
 
     Words are a token, 'A - B', or a feature's address such as '11/402@8'; positions may count from the end.
 
     Raises:
-        BadRequest: a word is not one token, or there is no such feature.
+        BadRequest: a word is not one token, there is no such feature, or a target is named twice.
     """
     if not asked:
         return top_logits(frozen, mass=settings.logit_mass, at_most=settings.max_logits)
-    return [
-        one if isinstance(one, Target) else replace(_named(frozen, dictionary, one), weight=1 / len(asked))
-        for one in asked
-    ]
+    found = []
+    for one in asked:
+        if isinstance(one, Target):
+            found.append(one)
+            continue
+        target = probe_target(frozen, one) if isinstance(one, Probe) else _named(frozen, dictionary, one)
+        found.append(replace(target, weight=1 / len(asked)))
+    names = [one.name for one in found]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadRequest(f"'{twice}' is a target twice.", "", "Name each target once.")
+    return found
 
 
 def _named(frozen: FrozenModel, dictionary: Replacement | str, words: str) -> Target:

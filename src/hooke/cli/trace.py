@@ -1,5 +1,6 @@
-"""`hooke trace`: the attribution graph of a prompt."""
+"""`hooke trace`: the attribution graph of a prompt, or one of each prompt of a file."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,18 +8,22 @@ from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions, ModelRef
 from hooke.cli.scores import score_table, scores
 from hooke.cli.terminal import note, table, title
+from hooke.errors import BadRequest, HookeError
 
 if TYPE_CHECKING:
-    import hooke.circuits.graph
+    from hooke.circuits.graph import Graph
+    from hooke.circuits.plan import Plan
 
 _MEASURES = ("nodes", "edges", "expanded", "active", "conservation_error")
+_COST = ("path_length", "seconds", "estimated_seconds", "peak_mb", "estimated_mb")
 
 
 def trace(
     model: ModelRef,
-    prompt: str,
+    prompt: str | None = None,
     /,
     *,
+    prompts: Path | None = None,
     dictionary: str = "neurons",
     target: list[str] | None = None,
     max_nodes: int = 1000,
@@ -37,11 +42,16 @@ def trace(
     ----------
     prompt
         The text; its next token is explained.
+    prompts
+        Instead of a prompt a file of them: text with one a line, or .jsonl with "prompt" and maybe "name" and
+        "targets". Each graph is kept as NAME-1, NAME-2, ...; what cannot be traced is told at the end.
     dictionary
         "neurons", which need no training, or a set of transcoders in the lab.
     target
-        A token such as "Paris", a difference such as "Paris - London", or a feature such as 11/402@8 (layer, number,
-        position); may be given several times. Without it, the most probable next tokens.
+        A token such as "Paris", a difference such as "Paris - London", a feature such as 11/402@8 (layer, number,
+        position), a feature of a dictionary that reads the stream, such as resid_post.15/12@smollm2-res, or a direction
+        in a file, such as probe.npy@resid_post.15; the last two may end in a position, such as :4. May be given several
+        times. Without it, the most probable next tokens.
     max_nodes
         Features that get incoming edges of their own, the most influential first.
     name
@@ -53,29 +63,55 @@ def trace(
     """
     from hooke.circuits.graph import TraceSettings
     from hooke.circuits.graph_file import keep_graph, save_graph
+    from hooke.circuits.probes import targets_of
     from hooke.circuits.trace import trace as trace_graph
     from hooke.dictionaries import load_replacement
+    from hooke.text.prompt_sets import read_prompts
 
+    if (prompt is None) == (prompts is None):
+        raise BadRequest("A trace takes a prompt, or a file of prompts.", "Found neither, or both.", "See --prompts.")
+    if prompts is not None and (name is None or out is not None):
+        raise BadRequest("Graphs of a file of prompts are kept in the lab.", "", "Give --name, and no --out.")
     lab = everywhere.lab
-    opened = loading.load(model, everywhere.lab)
+    asked = None if prompts is None else read_prompts(prompts)
+    wanted = targets_of(target or [], lab, with_files=True)
+    opened = loading.load(model, lab)
     basis = dictionary if dictionary == "neurons" else load_replacement(dictionary, lab=lab)
-    graph = trace_graph(opened, basis, prompt, targets=target or (), settings=TraceSettings(max_nodes=max_nodes))
-    kept = None if name is None else keep_graph(graph, lab, name)
-    if out is not None:
-        save_graph(graph, out)
-    goals = [
-        (f"'{graph.nodes[at].name}'", f"{graph.nodes[at].value:.3f}", f"{graph.nodes[at].weight:.3f}")
-        for at in graph.targets
-    ]
-    data: dict[str, Any] = {"model": opened.name, "dictionary": graph.dictionary, "prompt": graph.prompt}
-    data |= {key: graph.measures[key] for key in _MEASURES} | scores(graph.measures)
-    data |= {key: graph.measures[key] for key in ("path_length", "seconds", "peak_mb")}
-    data |= {"targets": goals, "kept": str(kept) if kept else None, "file": str(out) if out else None}
+    settings = TraceSettings(max_nodes=max_nodes)
+    if asked is None:
+        assert prompt is not None
+        graph = trace_graph(opened, basis, prompt, targets=wanted, settings=settings, tell=_tell)
+        kept = None if name is None else keep_graph(graph, lab, name)
+        if out is not None:
+            save_graph(graph, out)
+        return _one(graph, show, {"kept": str(kept) if kept else None, "file": str(out) if out else None})
+    graphs: dict[str, Graph] = {}
+    refused: dict[str, str] = {}
+    for one in asked:
+        called = f"{name}-{one.name}"
+        try:
+            own = targets_of(list(one.targets), lab, with_files=True) or wanted
+            graphs[called] = trace_graph(opened, basis, one.text, targets=own, settings=settings, tell=_tell)
+            keep_graph(graphs[called], lab, called)
+        except HookeError as error:
+            refused[called] = str(error)
+    return _many(graphs, refused)
+
+
+def _tell(plan: "Plan") -> None:
+    sys.stderr.write(
+        f"trace: {plan.n_rows:,} of {plan.n_sources:,} features at {plan.n_tokens} tokens, about {plan.seconds:.1f} s "
+        f"and at most {plan.n_bytes / 1e9:.2f} GB\n"
+    )
+
+
+def _one(graph: "Graph", show: int, where: dict[str, str | None]) -> Answer:
+    goals = _goals(graph)
     return Answer(
-        data=data,
+        data=_data(graph) | {"targets": goals} | where,
         shown=(
-            title("Attribution graph", f"{opened.name}, {graph.dictionary}"),
-            table(("target", "logit above mean>", "weight>"), goals),
+            title("Attribution graph", f"{graph.model}, {graph.dictionary}"),
+            table(("target", "value>", "weight>"), goals),
             score_table(graph.measures),
             table(("feature", "at token", "activation>", "relevance>", "predicted effect>"), _strongest(graph, show)),
             note(_words(graph.measures)),
@@ -83,7 +119,51 @@ def trace(
     )
 
 
-def _strongest(graph: "hooke.circuits.graph.Graph", n: int) -> list[tuple[str, ...]]:
+def _many(graphs: dict[str, "Graph"], refused: dict[str, str]) -> Answer:
+    rows = [
+        (
+            called,
+            graph.prompt,
+            ", ".join(f"'{graph.nodes[at].name}'" for at in graph.targets[:3]),
+            f"{graph.measures['nodes']:,}",
+            f"{graph.measures['replacement_corrected']:.2f}",
+            f"{graph.measures['completeness_corrected']:.2f}",
+            f"{graph.measures['seconds']:.1f}",
+        )
+        for called, graph in graphs.items()
+    ]
+    heads = ("graph", "prompt", "targets", "nodes>", "replacement>", "completeness>", "seconds>")
+    return Answer(
+        data={
+            "graphs": [
+                {"graph": called} | _data(graph) | {"targets": _goals(graph)} for called, graph in graphs.items()
+            ],
+            "refused": refused,
+        },
+        shown=(
+            title("Attribution graphs", f"{len(graphs)} kept, {len(refused)} refused"),
+            *((table(heads, rows),) if rows else ()),
+            *(note(f"{called}: {why}") for called, why in refused.items()),
+            *((note("What they have in common: hooke graph aggregate."),) if len(rows) > 1 else ()),
+        ),
+        exit_code=1 if refused else 0,
+    )
+
+
+def _data(graph: "Graph") -> dict[str, Any]:
+    data: dict[str, Any] = {"model": graph.model, "dictionary": graph.dictionary, "prompt": graph.prompt}
+    data |= {key: graph.measures[key] for key in _MEASURES} | scores(graph.measures)
+    return data | {key: graph.measures[key] for key in _COST}
+
+
+def _goals(graph: "Graph") -> list[tuple[str, str, str]]:
+    return [
+        (f"'{graph.nodes[at].name}'", f"{graph.nodes[at].value:.3f}", f"{graph.nodes[at].weight:.3f}")
+        for at in graph.targets
+    ]
+
+
+def _strongest(graph: "Graph", n: int) -> list[tuple[str, ...]]:
     """The features whose removal is predicted to change the first target most."""
     features = (node for node in graph.nodes if node.kind == "feature")
     return [

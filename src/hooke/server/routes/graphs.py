@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from hooke.circuits.graph import Graph, TraceSettings
 from hooke.circuits.graph_file import graph_ids, keep_graph
+from hooke.circuits.probes import targets_of
 from hooke.circuits.table import KINDS
 from hooke.circuits.trace import trace
 from hooke.dictionaries import load_replacement
@@ -323,7 +324,8 @@ def trace_work(lab: Lab, arguments: TraceArguments) -> dict[str, Any]:
     is_neurons = arguments.dictionary == "neurons"
     dictionary = "neurons" if is_neurons else load_replacement(arguments.dictionary, lab=lab)
     settings = TraceSettings(max_nodes=arguments.max_nodes)
-    graph = trace(model, dictionary, arguments.prompt, targets=arguments.targets, settings=settings)
+    targets = targets_of(arguments.targets, lab, with_files=False)
+    graph = trace(model, dictionary, arguments.prompt, targets=targets, settings=settings)
     keep_graph(graph, lab, arguments.name)
     return {"graph": arguments.name}
 
