@@ -39,6 +39,7 @@ PLAIN = {
 }
 CANVASES = {
     "attention": "#attention-specimen .both",
+    "graph": "#graph .field",
     "grid": "#grid .box",
     "plane": "#plane .field",
     "scatter": "#scatter .field",
@@ -79,7 +80,7 @@ def specimens(empty_microscope: Microscope, browser: Browser) -> Iterator[Specim
         if (theme, scale) not in pages:
             page = browser.new_page(
                 # High enough that nothing is scrolled: the bar at the top would lie over what is.
-                viewport={"width": 1000, "height": 2600},
+                viewport={"width": 1000, "height": 3100},
                 device_scale_factor=scale,
                 color_scheme="dark" if theme == "dark" else "light",
                 reduced_motion="reduce",

@@ -51,6 +51,7 @@ def test_a_plan_is_told_before_its_rows_are_swept():
     (found,) = told
     assert (found.n_tokens, found.n_sources, found.n_rows) == (7, 90, 12)
     assert found.n_bytes == graph.measures["estimated_mb"] * 1e6
+    assert str(found).startswith("12 of 90 features at 7 tokens, about ")
     assert 0 < found.seconds == graph.measures["estimated_seconds"]
 
 

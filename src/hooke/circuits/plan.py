@@ -37,6 +37,12 @@ class Plan:
     seconds: float
     """Time from its begin to its end, on this machine as it is now."""
 
+    def __str__(self) -> str:
+        return (
+            f"{self.n_rows:,} of {self.n_sources:,} features at {self.n_tokens} tokens, about {self.seconds:.1f} s and "
+            f"at most {self.n_bytes / 1e9:.2f} GB"
+        )
+
 
 def frozen_bytes(model: Model, n_tokens: int, settings: TraceSettings) -> int:
     """Of the frozen model on a prompt, with the sweep of one batch."""

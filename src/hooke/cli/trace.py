@@ -99,10 +99,7 @@ def trace(
 
 
 def _tell(plan: "Plan") -> None:
-    sys.stderr.write(
-        f"trace: {plan.n_rows:,} of {plan.n_sources:,} features at {plan.n_tokens} tokens, about {plan.seconds:.1f} s "
-        f"and at most {plan.n_bytes / 1e9:.2f} GB\n"
-    )
+    sys.stderr.write(f"trace: {plan}\n")
 
 
 def _one(graph: "Graph", show: int, where: dict[str, str | None]) -> Answer:

@@ -1,9 +1,11 @@
 """Attribution graphs: the lab's list, one graph for its page, marks on it, and the job that traces a prompt."""
 
 import math
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
@@ -325,7 +327,9 @@ def trace_work(lab: Lab, arguments: TraceArguments) -> dict[str, Any]:
     dictionary = "neurons" if is_neurons else load_replacement(arguments.dictionary, lab=lab)
     settings = TraceSettings(max_nodes=arguments.max_nodes)
     targets = targets_of(arguments.targets, lab, with_files=False)
-    graph = trace(model, dictionary, arguments.prompt, targets=targets, settings=settings)
+    # What a job writes for people is its log, which the page shows.
+    tell = partial(print, file=sys.stderr)
+    graph = trace(model, dictionary, arguments.prompt, targets=targets, settings=settings, tell=tell)
     keep_graph(graph, lab, arguments.name)
     return {"graph": arguments.name}
 
