@@ -32,7 +32,7 @@ def traced(model: Model, prompt: torch.Tensor, settings: TraceSettings = SMALL) 
 
 def difference(logits: torch.Tensor | None) -> float:
     assert logits is not None
-    return float(logits[..., 17] - logits[..., 4])
+    return float((logits[..., 17] - logits[..., 4]).detach())
 
 
 def test_an_ablated_group_is_measured_foretold_and_controlled():
