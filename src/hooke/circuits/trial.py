@@ -71,8 +71,8 @@ def trial(
     """What becomes of the first target when features are multiplied by a factor, and others put in, all together.
 
     Inserted are features of another graph, at their positions and with the activations that they have there; one that
-    is among `nodes` too is set, not scaled. A control is a draw of as many neurons that neither graph has expanded, of
-    the same layers and positions and with like activations, treated the same way.
+    is among `nodes` too is set, not scaled. A control is a draw of as many neurons that their graph has not expanded,
+    of the same layers and positions and with like activations, treated the same way.
 
     Raises:
         BadRequest: see `target_values`; or nothing is changed, there are fewer than 20 draws, the other graph's prompt

@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from rich.console import RenderableType
+
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions
 from hooke.cli.terminal import note, table, title
@@ -76,8 +78,6 @@ def intervene(
         n_controls=controls,
         seed=seed,
     )
-    words = _words(found)
-    target = graph.nodes[graph.targets[0]]
     return Answer(
         data={
             "graph": ref,
@@ -87,18 +87,24 @@ def intervene(
             "inserted": [node.id for node in put_in],
             **asdict(found),
             "is_outside": found.is_outside,
-            "words": words,
+            "words": _words(found),
         },
         shown=(
             title("Intervention", graph.prompt),
             note(_changed(len(chosen), factor, other.prompt if other else None, len(put_in))),
-            table(
-                ("target", "before>", "change>", "foretold>", "control, size>", "control, 95 % of draws>"),
-                [(target.name or target.id, f"{found.base:.3f}", signed(found.measured), *_beside(found))],
-            ),
-            table(("next token", "before>", "next token", "after>"), _tokens(found)),
-            note(words),
+            *_shown(found, graph.nodes[graph.targets[0]].name),
         ),
+    )
+
+
+def _shown(found: "Trial", target: str) -> tuple[RenderableType, ...]:
+    return (
+        table(
+            ("target", "before>", "change>", "foretold>", "control, size>", "control, 95 % of draws>"),
+            [(target or found.target, f"{found.base:.3f}", signed(found.measured), *_beside(found))],
+        ),
+        table(("next token", "before>", "next token", "after>"), _tokens(found)),
+        note(_words(found)),
     )
 
 
