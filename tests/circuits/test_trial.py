@@ -26,6 +26,10 @@ def features(graph: Graph) -> list[Node]:
     return [graph.nodes[at] for at in graph.numbers("feature")]
 
 
+def ids_of(graph: Graph) -> list[str]:
+    return [node.id for node in graph.nodes]
+
+
 def traced(model: Model, prompt: torch.Tensor, settings: TraceSettings = SMALL) -> Graph:
     return trace(model, "neurons", prompt, targets=TARGETS, settings=settings)
 
@@ -64,6 +68,17 @@ def test_a_factor_of_one_changes_nothing_and_next_tokens_are_the_models():
     values, tokens = logits[0, -1].softmax(-1).topk(5)
     assert [token for token, _ in found.before] == [f"#{token}" for token in tokens.tolist()]
     assert [probability for _, probability in found.before] == pytest.approx(values.tolist(), abs=1e-5)
+
+
+def test_probabilities_of_next_tokens_are_those_behind_a_soft_cap():
+    model = tiny_model("gemma2", final_logit_softcapping=0.5)
+    graph = traced(model, HERE)
+    logits = model.run(HERE).logits
+    assert logits is not None
+    assert float(logits.abs().max()) <= 0.5
+    found = trial(graph, model, "neurons", features(graph)[:2])
+    values = logits[0, -1].softmax(-1).topk(5).values
+    assert [probability for _, probability in found.before] == pytest.approx(values.tolist(), abs=1e-6)
 
 
 def test_a_whole_layers_neurons_exchanged_are_the_other_prompts_mlp():
@@ -153,6 +168,31 @@ def test_controls_of_one_draw_are_different_neurons(monkeypatch: pytest.MonkeyPa
     taken = {node.id for node in graph.nodes}
     assert not any(taken & set(ids) for ids in controls)
     assert len({tuple(ids) for ids in controls}) > 1
+
+
+def test_controls_of_a_swap_come_from_the_other_prompt(monkeypatch: pytest.MonkeyPatch):
+    model = tiny_model()
+    here, there = traced(model, HERE), traced(model, THERE)
+    turned, put_in = features(here)[:3], [node for node in features(there) if node.id not in set(ids_of(here))][:2]
+    tried = []
+
+    def watched(*arguments):
+        tried.extend(arguments[3])
+        return next_logits(*arguments)
+
+    monkeypatch.setattr("hooke.circuits.trial.next_logits", watched)
+    trial(here, model, "neurons", turned, factor=0.5, inserted=(there, put_in))
+    assert [value for _, value in tried[1]] == pytest.approx(
+        [*(0.5 * (node.activation or 0.0) for node in turned), *(node.activation for node in put_in)]
+    )
+    hidden = model.run(THERE, capture=["neurons.*"])
+    for control in tried[2:]:
+        assert len(control) == 5
+        for wanted, (node, value) in zip(put_in, control[3:], strict=True):
+            assert (node.layer, node.position) == (wanted.layer, wanted.position)
+            assert node.id not in ids_of(there)
+            signed = float(hidden[f"neurons.{node.layer}"][0, node.position, node.index % 56])
+            assert (value if node.index < 56 else -value) == pytest.approx(signed, abs=1e-5)
 
 
 def test_matched_neurons_are_the_likest_first():
