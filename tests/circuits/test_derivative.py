@@ -7,7 +7,7 @@ from hooke.circuits.derivative import own_losses, reading_of
 from hooke.circuits.downstream import downstream
 from hooke.circuits.frozen import freeze
 from hooke.circuits.graph import TraceSettings
-from hooke.circuits.intervene import feature_values, target_values
+from hooke.circuits.intervene import feature_values, scaled, target_values
 from hooke.circuits.neuron_basis import neuron_basis
 from hooke.circuits.targets import Probe, probe_target
 from hooke.circuits.trace import trace
@@ -31,7 +31,7 @@ def test_a_neuron_that_fades_loses_what_is_predicted(architecture: str):
     model = tiny_model(architecture)
     graph = trace(model, "neurons", PROMPT, targets=["#17 - #4"])
     nodes = [graph.nodes[at] for at in graph.numbers("feature")[::12]]
-    values = target_values(graph, model, "neurons", [(), *([(node, 1 - FADED)] for node in nodes)])
+    values = target_values(graph, model, "neurons", [(), *(scaled([node], 1 - FADED) for node in nodes)])
     agree([node.effect or 0.0 for node in nodes], (values[0] - values[1:]).tolist())
 
 
@@ -40,7 +40,7 @@ def test_a_transcoders_feature_that_fades_loses_what_is_predicted(dictionary: Re
     model = tiny_model()
     graph = trace(model, dictionary, PROMPT, settings=TraceSettings(max_nodes=40))
     nodes = [graph.nodes[at] for at in graph.numbers("feature")]
-    values = target_values(graph, model, dictionary, [(), *([(node, 1 - FADED)] for node in nodes)])
+    values = target_values(graph, model, dictionary, [(), *(scaled([node], 1 - FADED) for node in nodes)])
     agree([node.effect or 0.0 for node in nodes], (values[0] - values[1:]).tolist())
 
 
@@ -51,7 +51,7 @@ def test_features_further_on_lose_what_is_predicted(basis: str):
     graph = trace(model, dictionary, PROMPT)
     sources = [node for node in graph.nodes if node.kind == "feature" and node.layer == 0][:6]
     found = downstream(graph, model, dictionary, sources)
-    tried = [(), *([(node, 1 - FADED)] for node in sources)]
+    tried = [(), *(scaled([node], 1 - FADED) for node in sources)]
     values = feature_values(graph, model, dictionary, tried, found.readers)
     for column, reader in enumerate(found.readers):
         faded = (values[0, column] - values[1:, column]).tolist()

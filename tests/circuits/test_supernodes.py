@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hooke.circuits.graph_file import load_graph, save_graph
-from hooke.circuits.supernodes import between, group, suggest, ungroup
+from hooke.circuits.supernodes import between, group, named_nodes, suggest, ungroup
 from hooke.errors import BadRequest
 from tests.circuits.hand_made import FEATURE, LOGIT, OTHER, TOKEN, graph_of, random_graph
 
@@ -19,6 +19,14 @@ def test_a_group_is_made_replaced_and_undone():
     assert graph.supernodes == (("first", ("0/0@0",)), ("second", ("1/0@0", "2/1@1")))
     assert group(graph, "second", ["0/0@0"]).supernodes == (("second", ("0/0@0",)),)
     assert ungroup(graph, "first").supernodes == (("second", ("1/0@0", "2/1@1")),)
+
+
+def test_nodes_are_named_by_ids_and_by_groups():
+    graph = group(random_graph(0), "first", ["1/0@0", "0/0@0"])
+    found = named_nodes(graph, ["2/1@1", "first", "0/0@0"])
+    assert [node.id for node in found] == ["2/1@1", "1/0@0", "0/0@0"]
+    with pytest.raises(BadRequest, match="'frist'.*'first'"):
+        named_nodes(graph, ["first", "frist"])
 
 
 def test_groups_travel_in_the_file(tmp_path: Path):

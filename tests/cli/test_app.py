@@ -19,8 +19,8 @@ VERB_NAMES = {
     "dictionary eval", "dictionary import", "dictionary export", "index", "search", "feature", "read", "lens", "steer",
     "serve", "doctor", "specimen list", "specimen recover",
     "specimen show", "specimen build", "trace", "graph list",
-    "graph show", "graph validate", "graph prune", "graph paths", "graph groups", "graph group", "graph ungroup",
-    "graph aggregate", "graph diff", "graph export", "graph attention", "graph heads",
+    "graph show", "graph validate", "graph intervene", "graph prune", "graph paths", "graph groups",
+    "graph group", "graph ungroup", "graph aggregate", "graph diff", "graph export", "graph attention", "graph heads",
 }  # fmt: skip
 
 

@@ -1,11 +1,11 @@
-"""Nodes of a graph ablated or scaled in the model itself: nothing is frozen, everything downstream answers.
+"""Nodes of a graph set to other activations in the model itself: nothing is frozen, everything downstream answers.
 
 Many interventions run as rows of one batch. A neuron is set at its position; a transcoder's feature is changed by
-adding (factor - 1) · activation · decoder row to the MLP outputs that it writes, so that the dictionary's error stays.
+adding (new - old activation) · decoder row to the MLP outputs that it writes, so that the dictionary's error stays.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,18 +24,22 @@ from hooke.sites import Site
 BATCH = 32
 
 Intervention = Sequence[tuple[Node, float]]
-"""Features, each with the factor that its activation is multiplied with; 0 ablates."""
+"""Features, each with the activation that it gets; 0 ablates. A neuron below zero gets its activation with its sign."""
+
+
+def scaled(nodes: Sequence[Node], factor: float) -> Intervention:
+    """These features with their activations multiplied by a factor."""
+    return [(node, factor * (node.activation or 0.0)) for node in nodes]
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """Numbers added to one row of a batch, at one position of a site; `unit` names one of them, else it is all."""
+    """What happens to one row of a batch, at one position of a site."""
 
     row: int
     position: int
-    unit: int | None
-    factor: float
-    vector: Tensor | None
+    new: tuple[int, float] | Tensor
+    """A unit and the number that it is set to, or a vector that is added."""
 
 
 def target_values(
@@ -51,17 +55,53 @@ def target_values(
     Raises:
         BadRequest: the graph is of another model or dictionary, its first target is no token, or a node no feature.
     """
-    require_own(graph, model, dictionary)
+    found = [first_target(graph, logits) for logits in _batches(graph, model, dictionary, interventions, batch)]
+    return torch.cat(found).cpu() if found else torch.zeros(0)
+
+
+def next_logits(
+    graph: Graph,
+    model: Model,
+    dictionary: Replacement | str,
+    interventions: Sequence[Intervention],
+    *,
+    batch: int = BATCH,
+) -> Float[Tensor, "intervention vocab"]:
+    """All logits at the first target's position under each intervention, before a soft cap.
+
+    Raises:
+        BadRequest: see `target_values`.
+    """
+    found = [logits.cpu() for logits in _batches(graph, model, dictionary, interventions, batch)]
+    return torch.cat(found) if found else torch.zeros(0, model.d_vocab)
+
+
+def first_target(graph: Graph, logits: Float[Tensor, "row vocab"]) -> Float[Tensor, " row"]:
+    """The first target's value in each row of logits; the mean logit is taken off unless it is a difference.
+
+    Raises:
+        BadRequest: the graph's first target is no token.
+    """
+    node = _target_token(graph)
+    minus = logits.mean(-1) if node.other is None else logits[:, node.other]
+    return logits[:, node.index] - minus
+
+
+def _target_token(graph: Graph) -> Node:
     node = graph.nodes[graph.targets[0]]
     if node.index is None:
         raise BadRequest("The graph's first target is no token.", "", "Trace a token, or a difference of two.")
-    found = []
+    return node
+
+
+def _batches(
+    graph: Graph, model: Model, dictionary: Replacement | str, interventions: Sequence[Intervention], batch: int
+) -> Iterator[Float[Tensor, "row vocab"]]:
+    require_own(graph, model, dictionary)
+    node = _target_token(graph)
     groups = [interventions[start : start + batch] for start in range(0, len(interventions), batch)]
-    for group in track(groups, "ablate", unit="interventions", size=len, total=len(interventions)):
-        logits = _logits(graph, model, _compiled(graph, model, dictionary, group), len(group), node)
-        minus = logits.mean(-1) if node.other is None else logits[:, node.other]
-        found.append(logits[:, node.index] - minus)
-    return torch.cat(found).cpu() if found else torch.zeros(0)
+    for group in track(groups, "intervene", unit="interventions", size=len, total=len(interventions)):
+        yield _logits(graph, model, _compiled(graph, model, dictionary, group), len(group), node)
 
 
 def require_own(graph: Graph, model: Model, dictionary: Replacement | str) -> None:
@@ -106,7 +146,7 @@ def feature_values(
     stop_at = max(places, key=lambda site: site.layer or 0)
     found = []
     groups = [interventions[start : start + batch] for start in range(0, len(interventions), batch)]
-    for group in track(groups, "ablate", unit="interventions", size=len, total=len(interventions)):
+    for group in track(groups, "intervene", unit="interventions", size=len, total=len(interventions)):
         read = _run(
             graph,
             model,
@@ -187,30 +227,30 @@ def _compiled(
 ) -> dict[Site, list[CompiledEdit]]:
     changes: dict[Site, list[_Change]] = defaultdict(list)
     for row, intervention in enumerate(group):
-        for node, factor in intervention:
+        for node, value in intervention:
             if node.kind != "feature" or node.layer is None or node.position is None or node.index is None:
-                raise BadRequest(f"'{node.id}' is no feature.", "", "Only features can be ablated or scaled.")
+                raise BadRequest(f"'{node.id}' is no feature.", "", "Only features can be ablated, scaled or set.")
             if isinstance(dictionary, str):
-                unit = node.index % model.width(Site("neurons", node.layer))
-                changes[Site("neurons", node.layer)].append(_Change(row, node.position, unit, factor, None))
+                width = model.width(Site("neurons", node.layer))
+                new = (node.index % width, value if node.index < width else -value)
+                changes[Site("neurons", node.layer)].append(_Change(row, node.position, new))
                 continue
-            index = torch.tensor([node.index])
+            index, more = torch.tensor([node.index]), value - (node.activation or 0.0)
             for target in dictionary.targets(node.layer):
-                vector = dictionary.decoder_rows(node.layer, index, target)[0] * (
-                    (factor - 1) * (node.activation or 0.0)
-                )
-                changes[Site("mlp_out", target)].append(_Change(row, node.position, None, factor, vector))
+                vector = dictionary.decoder_rows(node.layer, index, target)[0] * more
+                changes[Site("mlp_out", target)].append(_Change(row, node.position, vector))
     return {site: [CompiledEdit(site, _applied(some), None, "all")] for site, some in changes.items()}
 
 
 def _applied(changes: Sequence[_Change]) -> Callable[[Tensor, CompiledEdit, Moment], Tensor]:
     def apply(value: Tensor, _: CompiledEdit, __: Moment) -> Tensor:
-        new = value.clone()
+        edited = value.clone()
         for change in changes:
-            if change.unit is not None:
-                new[change.row, change.position, change.unit] *= change.factor
-            elif change.vector is not None:
-                new[change.row, change.position] += change.vector.to(new)
-        return new
+            if isinstance(change.new, Tensor):
+                edited[change.row, change.position] += change.new.to(edited)
+            else:
+                unit, number = change.new
+                edited[change.row, change.position, unit] = number
+        return edited
 
     return apply

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from hooke.circuits.graph import Graph
+from hooke.circuits.graph import Graph, Node
 from hooke.circuits.scores import influence, shares, weights
-from hooke.errors import BadRequest
+from hooke.errors import BadRequest, did_you_mean
 
 ALIKE = 0.9
 """Cosine of two nodes' inputs and outputs above which they are suggested as one."""
@@ -68,6 +68,24 @@ def ungroup(graph: Graph, name: str) -> Graph:
     if name not in names:
         raise BadRequest(f"The graph has no group '{name}'.", f"It has: {', '.join(names) or 'none'}.", "Name one.")
     return replace(graph, supernodes=tuple(one for one in graph.supernodes if one[0] != name))
+
+
+def named_nodes(graph: Graph, words: Sequence[str]) -> list[Node]:
+    """The nodes that the words name, each once: names of groups, or ids.
+
+    Raises:
+        BadRequest: a word is neither.
+    """
+    groups, found = dict(graph.supernodes), {node.id: node for node in graph.nodes}
+    unknown = next((word for word in words if word not in groups and word not in found), None)
+    if unknown is not None:
+        raise BadRequest(
+            f"The graph of '{graph.prompt}' has no node or group '{unknown}'.",
+            did_you_mean(unknown, [*groups, *found]) or f"Its groups: {', '.join(groups) or 'none'}.",
+            "See `hooke graph show` and `hooke graph groups`.",
+        )
+    ids = dict.fromkeys(id for word in words for id in groups.get(word, (word,)))
+    return [found[id] for id in ids]
 
 
 def between(graph: Graph) -> Groups:

@@ -23,7 +23,7 @@ from hooke.findings import Finding, bootstrap_interval
 from hooke.models.model import Model
 
 N_STRONGEST, N_RANDOM, N_CONTROLS = 40, 60, 20
-_NEAREST = 20
+N_NEAREST = 20
 """Controls are drawn among so many features of the place whose activations are nearest."""
 
 
@@ -80,8 +80,18 @@ def beats(finding: Finding) -> bool:
 
 def matched_controls(graph: Graph, model: Model, nodes: Sequence[Node], generator: np.random.Generator) -> list[Node]:
     """For each node, a neuron of its layer and position with a like activation that the graph did not expand."""
+    return [near[int(generator.integers(len(near)))] for near in matched_neurons(graph, model, nodes) if near]
+
+
+def matched_neurons(
+    graph: Graph, model: Model, nodes: Sequence[Node], *, at_most: int = N_NEAREST
+) -> list[tuple[Node, ...]]:
+    """For each node, the neurons of its place that the graph did not expand, those of the likest activation first.
+
+    Runs the model once; of transcoders there are none.
+    """
     if graph.dictionary != "neurons":
-        return []
+        return [()] * len(nodes)
     with torch.no_grad():
         frozen = freeze(model, torch.tensor([graph.token_ids]))
     taken = {(node.layer, node.position, node.index) for node in graph.nodes if node.kind == "feature"}
@@ -92,17 +102,18 @@ def matched_controls(graph: Graph, model: Model, nodes: Sequence[Node], generato
         assert hidden is not None
         here = hidden[node.position]
         distance = (here.abs() - (node.activation or 0.0)).abs()
-        near = []
+        near: list[Node] = []
         for unit in distance.argsort().tolist():
             index = unit if here[unit] >= 0 else unit + len(here)
             if (node.layer, node.position, index) not in taken:
-                near.append((index, abs(float(here[unit]))))
-            if len(near) == _NEAREST:
+                activation = abs(float(here[unit]))
+                like = Node(
+                    kind="feature", layer=node.layer, position=node.position, index=index, activation=activation
+                )
+                near.append(like)
+            if len(near) == at_most:
                 break
-        if near:
-            index, activation = near[int(generator.integers(len(near)))]
-            control = Node(kind="feature", layer=node.layer, position=node.position, index=index, activation=activation)
-            found.append(control)
+        found.append(tuple(near))
     return found
 
 

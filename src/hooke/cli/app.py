@@ -48,6 +48,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "graph:validate",
         "Test a graph on the model itself: predicted effects against real ablations, beside controls.",
     ),
+    "graph intervene": (
+        "graph_trial:intervene",
+        "Change nodes in the model itself, or swap them for another prompt's, beside what random ones do.",
+    ),
     "graph prune": ("graph:prune", "Make a graph small enough to read, with scores that count what was cut away."),
     "graph paths": ("graph:paths", "Show the strongest paths to a target, with their share of all."),
     "graph attention": ("attention:attention", "Show which pairs of nodes make a head look from one token to another."),

@@ -301,9 +301,12 @@ class Model:
                 f"{self.name} cannot be unembedded.", "No final norm or no unembedding was found.", ""
             )
         logits = head(norm(stream))
-        cap, scale = getattr(self.config, "final_logit_softcapping", None), getattr(self.config, "logit_scale", None)
-        if scale:
-            logits = logits * scale
+        scale = getattr(self.config, "logit_scale", None)
+        return self.capped(logits * scale if scale else logits)
+
+    def capped(self, logits: Float[Tensor, "*batch vocab"]) -> Float[Tensor, "*batch vocab"]:
+        """The logits behind the soft cap, where the architecture has one."""
+        cap = getattr(self.config, "final_logit_softcapping", None)
         return cap * torch.tanh(logits / cap) if cap else logits
 
     def unembed_directions(self) -> Float[Tensor, "vocab d_model"]:

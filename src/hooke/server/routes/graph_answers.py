@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, Field
 
 from hooke.circuits.graph import Graph, Node
-from hooke.circuits.intervene import target_values
+from hooke.circuits.intervene import scaled, target_values
 from hooke.circuits.paths import described, top_paths, unexplained_ends
 from hooke.circuits.supernodes import suggest
 from hooke.circuits.validate import matched_controls
@@ -175,12 +175,12 @@ def _effects(
     factors: Sequence[float],
     seed: int,
 ) -> Effects:
-    tried = [[(node, factor) for node in group] for group, factor in zip(groups, factors, strict=True)]
+    tried = [scaled(group, factor) for group, factor in zip(groups, factors, strict=True)]
     # Before controls are drawn, what is no feature is refused.
     values = target_values(graph, model, dictionary, [(), *tried]).tolist()
     base, measured = values[0], values[1:]
     controls = _controls(graph, model, groups, seed)
-    pairs = [[(node, factor) for node in group] for group, factor in zip(controls, factors, strict=True)]
+    pairs = [scaled(group, factor) for group, factor in zip(controls, factors, strict=True)]
     of_controls = target_values(graph, model, dictionary, pairs).tolist() if any(controls) else [base] * len(groups)
     items = [
         Effect(
