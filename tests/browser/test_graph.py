@@ -53,7 +53,8 @@ def inked(page: Page) -> int:
 def test_the_graph_is_drawn_and_the_sliders_say_what_they_leave(graph_page: Page):
     everything = inked(graph_page)
     expect(graph_page.get_by_text("replacement")).to_be_visible()
-    expect(graph_page.get_by_text("not tested on the model")).to_be_visible()
+    expect(graph_page.get_by_text("rank correlation with real ablations")).to_be_visible()
+    expect(graph_page.get_by_text("hooke graph validate seen")).to_be_visible()
     count = graph_page.locator(".count").first
     before = count.text_content() or ""
     graph_page.get_by_label("Share of the influence that the shown nodes hold").fill("0.1")

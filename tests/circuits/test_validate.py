@@ -1,12 +1,15 @@
 """Validation: planted mechanisms are found and proved, absent ones are not, and controls can win."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from hooke.circuits.graph import Graph, TraceSettings
+from hooke.circuits.targets import Probe
 from hooke.circuits.trace import trace
-from hooke.circuits.validate import beats, matched_controls, rank_correlation, validate
+from hooke.circuits.validate import beats, can_rank, matched_controls, rank_correlation, validate, with_ranks
 from hooke.errors import BadRequest
 from hooke.findings import Finding
 from hooke.models.model import Model
@@ -81,6 +84,35 @@ def test_findings_are_the_same_for_a_seed_and_stand_in_the_measures():
     assert one.measures["rank_correlation"] == one.findings[0].value
     assert one.findings[0].n == 20
     assert one.measures["beats_controls"] == all(beats(finding) for finding in one.findings)
+
+
+def test_a_graph_says_how_its_predictions_rank_when_it_is_made():
+    model = tiny_model()
+    graph = trace(model, "neurons", PROMPT)
+    ranked = with_ranks(graph, model, "neurons", n=30)
+    whole = validate(graph, model, "neurons", n_strongest=15, n_random=15)
+    (finding,) = ranked.findings
+    assert (finding.claim, finding.n) == (whole.findings[0].claim, 30)
+    assert finding.value == ranked.measures["rank_correlation"] == pytest.approx(whole.findings[0].value)
+    # What is right of a tiny random model is foretold; that all claims hold is not said by one of them.
+    assert beats(finding)
+    assert "beats_controls" not in ranked.measures
+
+
+def test_predictions_that_rank_nothing_say_so():
+    model = tiny_model()
+    graph = trace(model, "neurons", PROMPT)
+    generator = np.random.default_rng(0)
+    wrong = replace(graph, nodes=tuple(replace(node, effect=float(generator.normal())) for node in graph.nodes))
+    assert with_ranks(wrong, model, "neurons").measures["beats_controls"] is False
+
+
+def test_only_graphs_of_tokens_with_features_can_be_ranked():
+    model = tiny_model()
+    assert can_rank(trace(model, "neurons", PROMPT))
+    assert not can_rank(trace(model, "neurons", PROMPT, settings=TraceSettings(max_nodes=2)))
+    probe = Probe("north", "resid_post.1", torch.linspace(-1, 1, 32))
+    assert not can_rank(trace(model, "neurons", PROMPT, targets=[probe]))
 
 
 def test_controls_are_of_the_place_and_not_of_the_graph():

@@ -20,10 +20,18 @@ def test_the_account_as_json(hooke: Hooke, tmp_path: Path):
     assert load_graph(file).prompt == "bridge-of-iron"
 
 
-def test_what_is_shown_says_what_is_not_tested(hooke: Hooke):
-    out = hooke("trace MODEL bridge --max-nodes 20 --show 3 --dictionary neurons").out
+def test_what_is_shown_says_how_predicted_effects_rank_and_what_is_not_tested(hooke: Hooke):
+    command = "trace MODEL bridge --max-nodes 20 --show 3 --dictionary neurons"
+    out = " ".join(hooke(command).out.split())
     assert "predicted effect" in out
-    assert "not tested yet" in " ".join(out.split())
+    assert "rank features as real ablations do" in out
+    assert "shuffled" in out
+    out = " ".join(hooke(f"{command} --ablations 0").out.split())
+    assert "not tested on the model yet" in out
+    assert hooke(f"{command} --ablations 0 --json").data["findings"] == []
+    (finding,) = hooke(f"{command} --ablations 10 --json").data["findings"]
+    assert finding["n"] == 10
+    assert finding["interval"][0] <= finding["value"] <= finding["interval"][1]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from hooke.findings import Finding, bootstrap_interval
 from hooke.models.model import Model
 
 N_STRONGEST, N_RANDOM, N_CONTROLS = 40, 60, 20
+N_RANKED = 40
+"""Features that are ablated to say, when a graph is made, how well its predicted effects rank them."""
 N_NEAREST = 20
 """Controls are drawn among so many features of the place whose activations are nearest."""
 
@@ -46,14 +48,9 @@ def validate(
         BadRequest: see `target_values`; or the graph has fewer than three features with a predicted effect.
     """
     generator = np.random.default_rng(seed)
-    features = [node for node in graph.nodes if node.kind == "feature" and node.effect is not None]
-    if len(features) < 3:
-        raise BadRequest("There is too little to validate.", f"The graph has {len(features)} features.", "")
-    order = sorted(range(len(features)), key=lambda at: -abs(features[at].effect or 0.0))
-    strongest, others = order[:n_strongest], np.array(order[n_strongest:], dtype=int)
-    drawn = generator.permutation(others)[:n_random].tolist()
-    chosen = [features[at] for at in [*strongest, *drawn]]
-    controls = matched_controls(graph, model, [features[at] for at in strongest], generator)
+    strongest, drawn = _sample(graph, n_strongest, n_random, generator)
+    chosen = [*strongest, *drawn]
+    controls = matched_controls(graph, model, strongest, generator)
     values = target_values(graph, model, dictionary, [(), *([(node, 0.0)] for node in [*chosen, *controls])])
     measured = (values[0] - values[1:]).double().numpy()
     predicted, frozen = (np.array([getattr(node, name) for node in chosen]) for name in ("effect", "frozen_effect"))
@@ -62,7 +59,7 @@ def validate(
     findings.append(_agreement("Effects in the frozen model alone rank", frozen, on_chosen, generator, seed))
     if len(on_controls):
         findings.append(_strength(np.abs(on_chosen[: len(strongest)]), on_controls, generator, seed))
-    behind = downstream(graph, model, dictionary, [features[at] for at in strongest])
+    behind = downstream(graph, model, dictionary, strongest)
     if (found := _downstream(behind, generator, seed)) is not None:
         findings.append(found)
     measures = graph.measures | {
@@ -71,6 +68,46 @@ def validate(
         "beats_controls": all(beats(finding) for finding in findings),
     }
     return replace(graph, findings=tuple(findings), measures=measures)
+
+
+def with_ranks(graph: Graph, model: Model, dictionary: Replacement | str, *, n: int = N_RANKED, seed: int = 0) -> Graph:
+    """The graph with the first of these findings alone, of n features: half the strongest, half random others.
+
+    Raises:
+        BadRequest: see `validate`.
+    """
+    generator = np.random.default_rng(seed)
+    strongest, drawn = _sample(graph, n - n // 2, n // 2, generator)
+    chosen = [*strongest, *drawn]
+    values = target_values(graph, model, dictionary, [(), *([(node, 0.0)] for node in chosen)])
+    measured = (values[0] - values[1:]).double().numpy()
+    finding = _agreement(
+        "Predicted effects rank", np.array([node.effect for node in chosen]), measured, generator, seed
+    )
+    measures = graph.measures | {"rank_correlation": finding.value}
+    # One claim that fails is enough to say so; that all hold, only `validate` can say.
+    return replace(
+        graph, findings=(finding,), measures=measures | ({} if beats(finding) else {"beats_controls": False})
+    )
+
+
+def can_rank(graph: Graph) -> bool:
+    """Whether the graph's predicted effects can be ranked: its first target is of tokens, and there are features."""
+    is_token = graph.nodes[graph.targets[0]].index is not None
+    return is_token and sum(node.kind == "feature" and node.effect is not None for node in graph.nodes) >= 3
+
+
+def _sample(
+    graph: Graph, n_strongest: int, n_random: int, generator: np.random.Generator
+) -> tuple[list[Node], list[Node]]:
+    """The features of the largest predicted effect, and random others."""
+    features = [node for node in graph.nodes if node.kind == "feature" and node.effect is not None]
+    if len(features) < 3:
+        raise BadRequest("There is too little to validate.", f"The graph has {len(features)} features.", "")
+    order = sorted(range(len(features)), key=lambda at: -abs(features[at].effect or 0.0))
+    others = np.array(order[n_strongest:], dtype=int)
+    drawn = generator.permutation(others)[:n_random].tolist()
+    return [features[at] for at in order[:n_strongest]], [features[at] for at in drawn]
 
 
 def beats(finding: Finding) -> bool:

@@ -11,8 +11,13 @@ from hooke.cli.terminal import note, table, title
 from hooke.errors import BadRequest, HookeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from hooke.circuits.graph import Graph
     from hooke.circuits.plan import Plan
+    from hooke.circuits.targets import Probe
+    from hooke.lab import Lab
+    from hooke.text.prompt_sets import NamedPrompt
 
 _MEASURES = ("nodes", "edges", "expanded", "active", "conservation_error")
 _COST = ("path_length", "seconds", "estimated_seconds", "peak_mb", "estimated_mb")
@@ -30,6 +35,7 @@ def trace(
     name: str | None = None,
     out: Path | None = None,
     show: int = 12,
+    ablations: int = 40,
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
@@ -60,11 +66,14 @@ def trace(
         Write the graph to a file, in the JSON that Neuronpedia and circuit-tracer's front end open.
     show
         How many nodes to show.
+    ablations
+        How many features are ablated in the model itself, to say how well predicted effects rank them; 0 for none.
     """
     from hooke.circuits.graph import TraceSettings
     from hooke.circuits.graph_file import keep_graph, save_graph
     from hooke.circuits.probes import targets_of
     from hooke.circuits.trace import trace as trace_graph
+    from hooke.circuits.validate import can_rank, with_ranks
     from hooke.dictionaries import load_replacement
     from hooke.text.prompt_sets import read_prompts
 
@@ -78,21 +87,41 @@ def trace(
     opened = loading.load(model, lab)
     basis = dictionary if dictionary == "neurons" else load_replacement(dictionary, lab=lab)
     settings = TraceSettings(max_nodes=max_nodes)
+
+    def traced(text: str, targets: "Sequence[str | Probe]") -> "Graph":
+        graph = trace_graph(opened, basis, text, targets=targets, settings=settings, tell=_tell)
+        return with_ranks(graph, opened, basis, n=ablations) if ablations and can_rank(graph) else graph
+
     if asked is None:
         assert prompt is not None
-        graph = trace_graph(opened, basis, prompt, targets=wanted, settings=settings, tell=_tell)
+        graph = traced(prompt, wanted)
         kept = None if name is None else keep_graph(graph, lab, name)
         if out is not None:
             save_graph(graph, out)
         return _one(graph, show, {"kept": str(kept) if kept else None, "file": str(out) if out else None})
+    assert name is not None
+    return _each(asked, name, lab, wanted, traced)
+
+
+def _each(
+    asked: "Sequence[NamedPrompt]",
+    name: str,
+    lab: "Lab",
+    wanted: "Sequence[str | Probe]",
+    traced: "Callable[[str, Sequence[str | Probe]], Graph]",
+) -> Answer:
+    """Trace and keep a graph of each prompt; one that is refused stops no other."""
+    from hooke.circuits.graph_file import keep_graph
+    from hooke.circuits.probes import targets_of
+
     graphs: dict[str, Graph] = {}
     refused: dict[str, str] = {}
     for one in asked:
         called = f"{name}-{one.name}"
         try:
-            own = targets_of(list(one.targets), lab, with_files=True) or wanted
-            graphs[called] = trace_graph(opened, basis, one.text, targets=own, settings=settings, tell=_tell)
-            keep_graph(graphs[called], lab, called)
+            found = traced(one.text, targets_of(list(one.targets), lab, with_files=True) or wanted)
+            keep_graph(found, lab, called)
+            graphs[called] = found
         except HookeError as error:
             refused[called] = str(error)
     return _many(graphs, refused)
@@ -112,6 +141,12 @@ def _one(graph: "Graph", show: int, where: dict[str, str | None]) -> Answer:
             score_table(graph.measures),
             table(("feature", "at token", "activation>", "relevance>", "predicted effect>"), _strongest(graph, show)),
             note(_words(graph.measures)),
+            *(note(str(finding)) for finding in graph.findings),
+            note(
+                "This is one test of the graph's claims; all of them: hooke graph validate."
+                if graph.findings
+                else "Predicted effects are not tested on the model yet: hooke graph validate."
+            ),
         ),
     )
 
@@ -125,11 +160,12 @@ def _many(graphs: dict[str, "Graph"], refused: dict[str, str]) -> Answer:
             f"{graph.measures['nodes']:,}",
             f"{graph.measures['replacement_corrected']:.2f}",
             f"{graph.measures['completeness_corrected']:.2f}",
+            f"{graph.findings[0].value:.2f}" if graph.findings else "–",
             f"{graph.measures['seconds']:.1f}",
         )
         for called, graph in graphs.items()
     ]
-    heads = ("graph", "prompt", "targets", "nodes>", "replacement>", "completeness>", "seconds>")
+    heads = ("graph", "prompt", "targets", "nodes>", "replacement>", "completeness>", "rank correlation>", "seconds>")
     return Answer(
         data={
             "graphs": [
@@ -150,7 +186,7 @@ def _many(graphs: dict[str, "Graph"], refused: dict[str, str]) -> Answer:
 def _data(graph: "Graph") -> dict[str, Any]:
     data: dict[str, Any] = {"model": graph.model, "dictionary": graph.dictionary, "prompt": graph.prompt}
     data |= {key: graph.measures[key] for key in _MEASURES} | scores(graph.measures)
-    return data | {key: graph.measures[key] for key in _COST}
+    return data | {key: graph.measures[key] for key in _COST} | {"findings": graph.findings}
 
 
 def _goals(graph: "Graph") -> list[tuple[str, str, str]]:
@@ -179,6 +215,5 @@ def _words(measures: dict[str, Any]) -> str:
     return (
         f"{measures['expanded']:,} of {measures['active']:,} active features expanded, {measures['nodes']:,} nodes, "
         f"{measures['edges']:,} edges, in {measures['seconds']:.1f} s. Incoming edges and constants give every node's "
-        f"value to {measures['conservation_error']:.0e}. Predicted effects are the model's own derivative, not tested "
-        "yet: hooke graph validate."
+        f"value to {measures['conservation_error']:.0e}. Predicted effects are the model's own derivative."
     )

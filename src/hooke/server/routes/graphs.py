@@ -16,6 +16,7 @@ from hooke.circuits.graph_file import graph_ids, keep_graph
 from hooke.circuits.probes import targets_of
 from hooke.circuits.table import KINDS
 from hooke.circuits.trace import trace
+from hooke.circuits.validate import can_rank, with_ranks
 from hooke.dictionaries import load_replacement
 from hooke.dictionaries.neurons import neurons_name
 from hooke.errors import BadArtefact, BadRequest
@@ -330,7 +331,7 @@ def trace_work(lab: Lab, arguments: TraceArguments) -> dict[str, Any]:
     # What a job writes for people is its log, which the page shows.
     tell = partial(print, file=sys.stderr)
     graph = trace(model, dictionary, arguments.prompt, targets=targets, settings=settings, tell=tell)
-    keep_graph(graph, lab, arguments.name)
+    keep_graph(with_ranks(graph, model, dictionary) if can_rank(graph) else graph, lab, arguments.name)
     return {"graph": arguments.name}
 
 
