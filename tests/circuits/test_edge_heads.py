@@ -119,7 +119,7 @@ def test_what_has_no_steps_is_refused():
         ("token@1", "token@2", "no incoming edges"),
         ("constant", "logit/17", "a constant"),
         ("logit/17", "logit/17", "a logit"),
-        ("token@1", "logit/north", "a direction"),
+        ("token@1", "logit/north:6", "a direction"),
         ("token@9", "logit/17", "no node"),
     ):
         with pytest.raises(BadRequest, match=words):
