@@ -1,0 +1,81 @@
+"""`hooke heads`: which attention heads look at the token before, at a repeat, or behind one."""
+
+from hooke.cli.answer import Answer
+from hooke.cli.options import Everywhere, ModelOptions, ModelRef
+from hooke.cli.terminal import note, table, title
+from hooke.pages.numerals import interval
+
+
+def heads(
+    model: ModelRef,
+    /,
+    *,
+    top: int = 5,
+    sequences: int = 12,
+    length: int = 40,
+    seed: int = 0,
+    loading: ModelOptions = ModelOptions(),
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Find previous-token, duplicate-token and induction heads on random tokens that repeat.
+
+    Each score is mean attention, with a 95 % interval over sequences, beside the same distances in tokens that do not
+    repeat. Copying is read off the weights, beside the same circuit with its two sides shuffled.
+
+    Parameters
+    ----------
+    top
+        How many heads of each kind to show.
+    sequences
+        Sequences to read.
+    length
+        Random tokens in a sequence, which are read twice in a row.
+    seed
+        Seed of the tokens.
+    """
+    from hooke.circuits.heads import SCORES, head_scores
+
+    opened = loading.load(model, everywhere.lab)
+    found = head_scores(opened, n_sequences=sequences, length=length, seed=seed)
+    kinds = {score: found.strongest(score, top) for score in SCORES}
+    rows = [
+        (
+            score,
+            "{}.{}".format(*place),
+            f"{finding.value:.3f} {interval(finding.interval)}",
+            f"{finding.control:.3f}",
+            f"{found.entropy[place]:.2f}",
+            f"{found.distance[place]:.1f}",
+            f"{found.copying[place]:+.2f}",
+            f"{found.copying_control[place]:+.2f}",
+        )
+        for score, some in kinds.items()
+        for finding, place in ((one, _place(one.claim)) for one in some)
+    ]
+    columns = ("looks at", "head", "attention>", "control>", "bits>", "away>", "copying>", "shuffled>")
+    return Answer(
+        data={
+            "model": opened.name,
+            "strongest": kinds,
+            "scores": {score: found.repeated[score].mean(0).tolist() for score in SCORES},
+            "controls": {score: found.control[score].mean(0).tolist() for score in SCORES},
+            "entropy": found.entropy.tolist(),
+            "distance": found.distance.tolist(),
+            "copying": found.copying.tolist(),
+            "copying_control": found.copying_control.tolist(),
+        },
+        shown=(
+            title("Heads", opened.name),
+            table(columns, rows),
+            note(
+                f"{sequences} sequences of {length} random tokens, read twice in a row. Control of previous: the token "
+                "two before; of the others: the same distance in tokens that do not repeat. Bits: entropy of where it "
+                "looks; away: mean distance in tokens."
+            ),
+        ),
+    )
+
+
+def _place(claim: str) -> tuple[int, int]:
+    layer, head = claim.split()[1].rstrip(",").split(".")
+    return int(layer), int(head)
