@@ -44,13 +44,12 @@ def test_rows_are_those_of_the_features_in_the_order_of_their_choice():
     torch.testing.assert_close(found.edges.total[len(GOALS) :], alone.total, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("batch", [4, 256])
-def test_the_strongest_come_first(batch: int):
+@pytest.mark.parametrize(("batch", "least"), [(2, 0.999), (256, 0.985)])
+def test_the_strongest_come_first(batch: int, least: float):
     reached = influence()
-    found = expand(FROZEN, BASIS, GOALS, TraceSettings(max_nodes=30, batch=batch))
-    strongest = set(reached.topk(30).indices.tolist())
+    found = expand(FROZEN, BASIS, GOALS, TraceSettings(max_nodes=60, batch=batch))
     # Small steps know more when they choose; even one step, by the targets' rows alone, finds most.
-    assert len(strongest & set(found.chosen.tolist())) >= (28 if batch == 4 else 20)
+    assert float(reached[found.chosen].sum() / reached.topk(60).values.sum()) > least
 
 
 def test_features_that_reach_no_target_get_no_rows():
