@@ -42,6 +42,18 @@ def test_an_index_is_opened_once_and_again_when_it_was_replaced(server_lab: Tiny
     residents.close()
 
 
+def test_a_list_of_many_indexes_leaves_the_one_in_use_open(server_lab: TinyLab, tmp_path: Path):
+    lab = Lab(tmp_path / "lab")
+    names = [f"tiny-{number}" for number in range(8)]
+    for name in names:
+        shutil.copytree(server_lab.lab.path("features", "tiny"), lab.path("features", name))
+    residents = Residents(lab)
+    first = residents.index(names[0])
+    assert {residents.index(name).n_features for name in names} == {48}
+    assert residents.index(names[0]) is first
+    residents.close()
+
+
 def test_a_damaged_index_is_refused_and_the_next_one_opened(server_lab: TinyLab, tmp_path: Path):
     lab = Lab(tmp_path / "lab")
     shutil.copytree(server_lab.lab.path("features", "tiny"), lab.path("features", "tiny"))
