@@ -36,7 +36,9 @@ ROOMS = (
     "prompts",
     "recipes",
 )
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the errors that mean that a disk is full."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -105,7 +107,7 @@ def staged(target: Path) -> Iterator[Path]:
         yield aside
         _put_in_place(aside, target)
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         raise OutOfSpace(
             f"'{target.name}' could not be written.",

@@ -20,10 +20,9 @@ def scored(model: Model) -> HeadScores:
 
 def test_the_planted_heads_are_found_with_their_controls():
     found = scored(build("induction").model)
-    previous, induction = (found.strongest(score, 1)[0] for score in ("previous", "induction"))
-    assert previous.claim == "Head 0.0, previous"
-    assert induction.claim == "Head 1.0, induction"
-    for finding in (previous, induction):
+    assert found.strongest("previous", 1) == [(0, 0)]
+    assert found.strongest("induction", 1) == [(1, 0)]
+    for finding in (found.finding("previous", 0, 0), found.finding("induction", 1, 0)):
         assert finding.value > 0.9
         assert finding.control is not None
         assert finding.control < 0.2
@@ -34,11 +33,11 @@ def test_the_planted_heads_are_found_with_their_controls():
 def test_the_twin_looks_at_the_repeat_itself_and_a_random_model_at_nothing():
     specimen = build("induction")
     twin = scored(specimen.twin)
-    assert twin.strongest("duplicate", 1)[0].claim == "Head 1.0, duplicate"
-    assert twin.strongest("induction", 1)[0].value < 0.2
+    assert twin.strongest("duplicate", 1) == [(1, 0)]
+    assert twin.finding("induction", *twin.strongest("induction", 1)[0]).value < 0.2
     at_random = scored(specimen.random)
     for score in ("duplicate", "induction"):
-        strongest = at_random.strongest(score, 1)[0]
+        strongest = at_random.finding(score, *at_random.strongest(score, 1)[0])
         assert strongest.control_interval is not None
         assert strongest.interval[0] <= strongest.control_interval[1]
 

@@ -73,11 +73,11 @@ class HeadScores:
             seed=self.seed,
         )
 
-    def strongest(self, score: str, n: int) -> list[Finding]:
-        """The heads with the largest mean score, largest first."""
+    def strongest(self, score: str, n: int) -> list[tuple[int, int]]:
+        """Layer and number of the heads with the largest mean score, largest first."""
         means = self.repeated[score].mean(0)
         order = np.argsort(-means, axis=None, kind="stable")[:n]
-        return [self.finding(score, *(int(one) for one in np.unravel_index(at, means.shape))) for at in order]
+        return [(int(layer), int(head)) for layer, head in zip(*np.unravel_index(order, means.shape), strict=True)]
 
 
 def head_scores(model: Model, *, n_sequences: int = 12, length: int = 40, seed: int = 0) -> HeadScores:

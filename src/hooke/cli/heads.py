@@ -37,7 +37,9 @@ def heads(
 
     opened = loading.load(model, everywhere.lab)
     found = head_scores(opened, n_sequences=sequences, length=length, seed=seed)
-    kinds = {score: found.strongest(score, top) for score in SCORES}
+    strongest = {
+        score: {place: found.finding(score, *place) for place in found.strongest(score, top)} for score in SCORES
+    }
     rows = [
         (
             score,
@@ -49,14 +51,14 @@ def heads(
             f"{found.copying[place]:+.2f}",
             f"{found.copying_control[place]:+.2f}",
         )
-        for score, some in kinds.items()
-        for finding, place in ((one, _place(one.claim)) for one in some)
+        for score, findings in strongest.items()
+        for place, finding in findings.items()
     ]
     columns = ("looks at", "head", "attention>", "control>", "bits>", "away>", "copying>", "shuffled>")
     return Answer(
         data={
             "model": opened.name,
-            "strongest": kinds,
+            "strongest": {score: list(findings.values()) for score, findings in strongest.items()},
             "scores": {score: found.repeated[score].mean(0).tolist() for score in SCORES},
             "controls": {score: found.control[score].mean(0).tolist() for score in SCORES},
             "entropy": found.entropy.tolist(),
@@ -74,8 +76,3 @@ def heads(
             ),
         ),
     )
-
-
-def _place(claim: str) -> tuple[int, int]:
-    layer, head = claim.split()[1].rstrip(",").split(".")
-    return int(layer), int(head)

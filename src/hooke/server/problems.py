@@ -1,6 +1,5 @@
 """Refusals as problem+json (RFC 9457): what was asked, what was found, and what to do, never a traceback."""
 
-import errno
 import logging
 from collections.abc import Mapping
 from uuid import uuid4
@@ -23,6 +22,7 @@ from hooke.errors import (
     UnknownSite,
     UnsupportedModel,
 )
+from hooke.lab import FULL
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -85,7 +85,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HookeError):
         status, kind = next((status, kind) for cls, status, kind in _KINDS if isinstance(error, cls))
         return _problem(status, kind, error.asked, error.found, error.do)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in FULL:
         return _problem(
             507,
             "out-of-space",
