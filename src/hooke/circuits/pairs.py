@@ -95,6 +95,25 @@ def open_pairs(model: Model, pairs: Sequence[PromptPair], *, metric: str = "logi
     return Pairs(tuple(pairs), clean, corrupted, sides[0], sides[1], metric)
 
 
+def readable_pairs(model: Model, pairs: Sequence[PromptPair], *, metric: str = "logit") -> tuple[Pairs, list[str]]:
+    """The pairs that fit the model's tokenizer, and why each of the others does not.
+
+    Raises:
+        BadRequest: none fits, or there is no such metric.
+    """
+    fitting, refused = [], []
+    for pair in pairs:
+        try:
+            open_pairs(model, [pair], metric=metric)
+        except BadRequest as error:
+            refused.append(error)
+        else:
+            fitting.append(pair)
+    if not fitting and refused:
+        raise refused[0]
+    return open_pairs(model, fitting, metric=metric), [str(one) for one in refused]
+
+
 def _token(model: Model, text: str, pair: PromptPair, at: int) -> int:
     ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
     if len(ids) != 1 or ids[0] == model.tokenizer.unk_token_id:

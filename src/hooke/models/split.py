@@ -61,7 +61,7 @@ def split_run(model: Model, prompts: Prompts | Tokens, site: Site) -> SplitRun:
     """
     model.require(site)
     is_between = site.kind == "resid_post" and site.layer != model.n_layers - 1
-    return _split(model, prompts, site, is_between and _can_call_again(model))
+    return _split(model, prompts, site, is_between and can_call_again(model))
 
 
 def _split(model: Model, prompts: Prompts | Tokens, site: Site, keep_calls: bool) -> SplitRun:
@@ -73,7 +73,7 @@ def _split(model: Model, prompts: Prompts | Tokens, site: Site, keep_calls: bool
     return SplitRun(model, site, tokens, run[site], run[last], tuple(calls))
 
 
-def _can_call_again(model: Model) -> bool:
+def can_call_again(model: Model) -> bool:
     """Whether running the upper blocks again, on another stream, gives what a patched run of the whole model gives."""
     if model not in _CAN_CALL_AGAIN:
         site = Site("resid_post", 0)
