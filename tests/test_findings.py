@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hooke import findings
-from hooke.findings import Estimate, Finding, bootstrap_interval, estimate
+from hooke.findings import Estimate, Finding, bootstrap_interval, estimate, estimate_ratio
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -73,3 +73,13 @@ def test_a_finding_reads_with_its_control():
         control_name="random direction", unit=" nats",
     )  # fmt: skip
     assert str(finding) == "Steering works: 0.5123 nats [0.4, 0.6], n = 12; random direction: 0.01 nats [0, 0.02]"
+
+
+def test_a_ratio_of_means_is_not_blown_up_by_a_small_whole():
+    parts, wholes = np.array([1.0, 2.0, 3.0, 0.5]), np.array([2.0, 4.0, 6.0, 0.001])
+    found = estimate_ratio(parts, wholes, generator=np.random.default_rng(0))
+    assert found.value == pytest.approx(6.5 / 12.001)
+    assert found.interval[0] == pytest.approx(0.5, abs=0.01), "where the odd one is not drawn"
+    assert found.value < found.interval[1] < 1, "a mean of ratios would be 125"
+    constant = estimate_ratio([1.0, 2.0, 3.0], [2.0, 4.0, 6.0], generator=np.random.default_rng(0))
+    assert constant.interval == pytest.approx((0.5, 0.5)), "a part stays with its whole"

@@ -100,3 +100,22 @@ def estimate(
     array = np.asarray(values, dtype=np.float64)
     interval = bootstrap_interval(array, generator=generator, statistic=statistic)
     return Estimate(value=float(statistic(array[None])[0]), interval=interval)
+
+
+def estimate_ratio(
+    parts: Sequence[float] | Float[ndarray, " n"],
+    wholes: Sequence[float] | Float[ndarray, " n"],
+    *,
+    generator: np.random.Generator,
+) -> Estimate:
+    """Σ parts / Σ wholes over independent units, which a small whole cannot blow up as it does a mean of ratios.
+
+    Units are resampled whole: a part and its whole belong together.
+    """
+    parts, wholes = (np.asarray(one, dtype=np.float64) for one in (parts, wholes))
+
+    def ratio(units: ndarray) -> ndarray:
+        rows = units.astype(np.int64)
+        return parts[rows].sum(-1) / wholes[rows].sum(-1)
+
+    return estimate(np.arange(len(parts), dtype=np.float64), generator=generator, statistic=ratio)

@@ -26,7 +26,7 @@ from torch import Tensor
 from hooke.circuits.pairs import Pairs
 from hooke.circuits.places import PARTS, parts, positions
 from hooke.errors import BadRequest, HookeError
-from hooke.findings import Finding, bootstrap_interval
+from hooke.findings import Finding, estimate_ratio
 from hooke.models.hooks import Call, CompiledEdit, Moment, Pass, Stop, recorded
 from hooke.models.model import Model, Tokens
 from hooke.models.split import can_call_again
@@ -168,31 +168,16 @@ def cell_findings(model: Model, pairs: Pairs, patching: Patching, cells: Sequenc
 def _finding(real: Patching, drawn: Patching, layer: int, column: int, claim: str) -> Finding:
     values, controls = (one.changes[:, layer, column] for one in (real, drawn))
     is_there = ~np.isnan(values)
-    gap = (real.other - real.base)[is_there]
-    both = np.stack([values[is_there], controls[is_there], gap])
-    generator = np.random.default_rng(real.settings.seed)
-
-    def ratio(which: int) -> tuple[float, tuple[float, float]]:
-        # Rows are drawn whole: a pair's change and its gap belong together.
-        numbers = np.arange(both.shape[1], dtype=np.float64)
-
-        def statistic(rows: ndarray) -> ndarray:
-            drawn_rows = rows.astype(int)
-            return both[which][drawn_rows].sum(-1) / both[2][drawn_rows].sum(-1)
-
-        return float(both[which].sum() / both[2].sum()), bootstrap_interval(
-            numbers, generator=generator, statistic=statistic
-        )
-
-    (value, interval), (control, control_interval) = ratio(0), ratio(1)
+    gap, generator = (real.other - real.base)[is_there], np.random.default_rng(real.settings.seed)
+    found, control = (estimate_ratio(one[is_there], gap, generator=generator) for one in (values, controls))
     settings = real.settings
     return Finding(
         claim=claim,
-        value=value,
-        interval=interval,
+        value=found.value,
+        interval=found.interval,
         n=int(is_there.sum()),
-        control=control,
-        control_interval=control_interval,
+        control=control.value,
+        control_interval=control.interval,
         control_name="a random direction as long as the real difference, put in at the same place",
         method=f"{settings.method} patching, {settings.way}, {settings.value}; ratio of means over pairs",
         seed=settings.seed,

@@ -64,6 +64,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "graph aggregate": ("graph_sets:aggregate", "Show which nodes or edges return over a set of graphs."),
     "graph diff": ("graph_sets:diff", "Show what sets two sets of graphs apart, beside what luck does."),
     "graph export": ("graph:export", "Write a graph as the JSON that Neuronpedia and circuit-tracer's front end open."),
+    "study list": ("study:list_studies", "List the studies that come with hooke."),
+    "study run": ("study:run", "Run a study on a model: each finding with its interval, beside its control."),
     "specimen list": ("specimen:list_specimens", "List the models whose mechanism is known by construction."),
     "specimen show": ("specimen:show", "Show what a specimen does, and what was planted in it, prompt by prompt."),
     "specimen recover": (
@@ -79,6 +81,7 @@ NOUNS = {
     "model": "Models: what can be loaded, its sites, and talking to it.",
     "dictionary": "Dictionaries: what there is, and how good it is.",
     "graph": "Attribution graphs: those in the lab, one node's edges, files for other tools.",
+    "study": "Studies: questions to a real model that anyone can put again.",
     "specimen": "Specimens: small models whose mechanism is known, to try instruments on.",
 }
 

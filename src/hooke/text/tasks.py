@@ -34,7 +34,7 @@ _CAPITALS = {
     "Canada": "Ottawa", "Iran": "Tehran", "Iraq": "Baghdad", "Turkey": "Ankara", "Kenya": "Nairobi",
     "Thailand": "Bangkok", "Vietnam": "Hanoi", "Lebanon": "Beirut", "Syria": "Damascus",
 }  # fmt: skip
-_CITIES = {
+CITIES = {
     "Osaka": "Japanese", "Kyoto": "Japanese", "Lyon": "French", "Nice": "French", "Milan": "Italian",
     "Naples": "Italian", "Venice": "Italian", "Florence": "Italian", "Munich": "German", "Hamburg": "German",
     "Frankfurt": "German", "Cologne": "German", "Seville": "Spanish", "Valencia": "Spanish", "Shanghai": "Chinese",
@@ -42,6 +42,7 @@ _CITIES = {
     "Rome": "Italian", "Berlin": "German", "Madrid": "Spanish", "Moscow": "Russian", "Beijing": "Chinese",
     "Athens": "Greek", "Lisbon": "Portuguese", "Amsterdam": "Dutch", "Warsaw": "Polish", "Stockholm": "Swedish",
 }  # fmt: skip
+"""Cities, and the language of each."""
 _NOUNS = {
     "dog": "dogs", "cat": "cats", "car": "cars", "tree": "trees", "book": "books", "house": "houses",
     "bird": "birds", "boat": "boats", "horse": "horses", "teacher": "teachers", "student": "students",
@@ -85,9 +86,9 @@ def two_hop_language() -> list[PromptPair]:
     """The language of a city's country."""
     text = "The official language of the country where {} is located is"
     return [
-        _pair(text.format(city), text.format(other), _CITIES[city], _CITIES[other], "language")
-        for city, other in _others(tuple(_CITIES))
-        if _CITIES[city] != _CITIES[other]
+        _pair(text.format(city), text.format(other), CITIES[city], CITIES[other], "language")
+        for city, other in _others(tuple(CITIES))
+        if CITIES[city] != CITIES[other]
     ]
 
 
