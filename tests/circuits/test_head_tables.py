@@ -1,6 +1,6 @@
 """A head's token tables: known circuits are read off, chance stands beside, wrong heads are refused."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ TOKENS = torch.arange(128)
 def test_a_head_that_hands_the_stream_through_raises_what_it_reads(monkeypatch: pytest.MonkeyPatch):
     model = tiny_model()
     attention = linear_maps(model).blocks[1].attention
-    embedding: Any = model.hf.get_input_embeddings()
+    embedding = cast(Any, model.hf).get_input_embeddings()
     monkeypatch.setattr(embedding.weight, "data", model.unembed_directions().clone())
     kept = torch.eye(32)[: attention.outputs.shape[1]]
     for name in ("values", "outputs"):

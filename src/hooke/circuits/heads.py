@@ -94,7 +94,7 @@ def head_scores(model: Model, *, n_sequences: int = 12, length: int = 40, seed: 
             "Give at least 3 sequences, and 4 to half of the context as length.",
         )
     generator = torch.Generator().manual_seed(seed)
-    tokens = _usable(model)
+    tokens = usable_tokens(model)
     # One draw without repeats in it: a token that comes back by chance would be a reason to look.
     drawn = torch.stack([tokens[torch.randperm(len(tokens), generator=generator)] for _ in range(n_sequences)])
     if drawn.shape[1] < 2 * length:
@@ -108,7 +108,7 @@ def head_scores(model: Model, *, n_sequences: int = 12, length: int = 40, seed: 
     return HeadScores(repeated, control, entropy, distance, copying, copying_control, seed)
 
 
-def _usable(model: Model) -> Int[Tensor, " token"]:
+def usable_tokens(model: Model) -> Int[Tensor, " token"]:
     """Tokens that can stand in a text."""
     tokenizer = model.tokenizer
     special: set[int] = set()
