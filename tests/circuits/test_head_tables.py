@@ -26,10 +26,14 @@ def test_a_head_that_hands_the_stream_through_raises_what_it_reads(monkeypatch: 
     assert found.copying.value > 0.9
     assert found.copying.control is not None
     assert found.copying.control < 0.4
+    assert found.rank.value > 0.9
+    assert abs((found.rank.control or 0) - 0.5) < 0.15
     assert found.strongest[0].value > found.shuffled[0].value
     assert found.raised[5][0].value > 0 > found.lowered[5][0].value
     object.__setattr__(attention, "outputs", -attention.outputs)
-    assert output_table(model, 1, 0, [5], TOKENS, top=3).copying.value < 0.1
+    turned = output_table(model, 1, 0, [5], TOKENS, top=3)
+    assert turned.copying.value < 0.1
+    assert turned.rank.value < 0.1
 
 
 def test_effects_are_those_of_the_linear_map():

@@ -50,6 +50,8 @@ class OutputTable:
     """The same of the circuit whose inner dimensions are shuffled: what chance gives."""
     copying: Finding
     """How often a token is among those that it raises most itself."""
+    rank: Finding
+    """How far up a token stands among those that it raises, 1 at the top: a weaker sign than `copying`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,9 @@ def output_table(
     high = effects.topk(min(NEAR_TOP, len(tokens)), dim=1).indices
     own = (high == sampled[:, None]).any(1).float().numpy()
     others = (high == sampled.roll(1)[:, None]).any(1).float().numpy()
-    rng = np.random.default_rng(seed)
+    ranks, other_ranks = (
+        (effects < effects.gather(1, at[:, None])).float().mean(1).numpy() for at in (sampled, sampled.roll(1))
+    )
     raised, lowered = {}, {}
     for source, row in zip(sources, inner(torch.tensor(list(sources), dtype=torch.long)) @ writes, strict=True):
         raised[source], lowered[source] = (
@@ -129,17 +133,35 @@ def output_table(
         lowered=lowered,
         strongest=_strongest(effects, tokens[sampled], tokens, top),
         shuffled=_strongest(found[:, order] @ writes, tokens[sampled], tokens, top),
-        copying=Finding(
-            claim=f"Head {layer}.{head} raises the token that it reads",
-            value=float(own.mean()),
-            interval=bootstrap_interval(own, generator=rng),
-            n=len(own),
-            control=float(others.mean()),
-            control_interval=bootstrap_interval(others, generator=rng),
-            control_name="another token of the sample",
-            method=f"share of tokens among the {NEAR_TOP} that they raise most",
-            seed=seed,
+        copying=_finding(
+            f"Head {layer}.{head} raises the token that it reads",
+            f"share of tokens among the {NEAR_TOP} that they raise most",
+            own,
+            others,
+            seed,
         ),
+        rank=_finding(
+            f"Head {layer}.{head} raises the token that it reads over others",
+            "share of tokens that a token raises less than itself",
+            ranks,
+            other_ranks,
+            seed,
+        ),
+    )
+
+
+def _finding(claim: str, method: str, own: np.ndarray, others: np.ndarray, seed: int) -> Finding:
+    generator = np.random.default_rng(seed)
+    return Finding(
+        claim=claim,
+        value=float(own.mean()),
+        interval=bootstrap_interval(own, generator=generator),
+        n=len(own),
+        control=float(others.mean()),
+        control_interval=bootstrap_interval(others, generator=generator),
+        control_name="another token of the sample",
+        method=method,
+        seed=seed,
     )
 
 

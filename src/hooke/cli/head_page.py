@@ -39,6 +39,7 @@ def head_page(
             "model": model.name,
             "head": head,
             "copying": outputs.copying,
+            "rank": outputs.rank,
             "sources": [
                 {
                     "token": _text(model, source),
@@ -70,11 +71,13 @@ def head_page(
 
 
 def _outputs_shown(model: "hooke.models.model.Model", outputs: "hooke.circuits.head_tables.OutputTable") -> list[Any]:
-    copying = outputs.copying
+    copying, rank = outputs.copying, outputs.rank
     return [
         note(
             f"Of {copying.n} tokens, {copying.value:.3f} {interval(copying.interval)} are among the ten that they "
-            f"raise most; {copying.control_name}: {copying.control or 0:.3f}. From embeddings alone, as if no layer "
+            f"raise most; {copying.control_name}: {copying.control or 0:.3f}. A token raises itself over "
+            f"{rank.value:.3f} {interval(rank.interval)} of the others; {rank.control_name}: "
+            f"{rank.control or 0:.3f}. From embeddings alone, as if no layer "
             "lay between."
         ),
         *(
