@@ -1,11 +1,17 @@
 """`hooke heads`: which attention heads look at the token before, at a repeat, or behind one."""
 
+from typing import TYPE_CHECKING
+
 from hooke.cli.answer import Answer
 from hooke.cli.head_page import head_page
 from hooke.cli.options import Everywhere, ModelOptions, ModelRef
 from hooke.cli.terminal import note, table, title
 from hooke.errors import BadRequest
 from hooke.pages.numerals import interval
+
+if TYPE_CHECKING:
+    import hooke.circuits.heads
+    import hooke.findings
 
 
 def heads(
@@ -57,20 +63,6 @@ def heads(
     strongest = {
         score: {place: found.finding(score, *place) for place in found.strongest(score, top)} for score in SCORES
     }
-    rows = [
-        (
-            score,
-            "{}.{}".format(*place),
-            f"{finding.value:.3f} {interval(finding.interval)}",
-            f"{finding.control:.3f}",
-            f"{found.entropy[place]:.2f}",
-            f"{found.distance[place]:.1f}",
-            f"{found.copying[place]:+.2f}",
-            f"{found.copying_control[place]:+.2f}",
-        )
-        for score, findings in strongest.items()
-        for place, finding in findings.items()
-    ]
     columns = ("looks at", "head", "attention>", "control>", "bits>", "away>", "copying>", "shuffled>")
     return Answer(
         data={
@@ -85,7 +77,7 @@ def heads(
         },
         shown=(
             title("Heads", opened.name),
-            table(columns, rows),
+            table(columns, _rows(found, strongest)),
             note(
                 f"{sequences} sequences of {length} random tokens, read twice in a row. Control of previous: the token "
                 "two before; of the others: the same distance in tokens that do not repeat. Bits: entropy of where it "
@@ -93,3 +85,23 @@ def heads(
             ),
         ),
     )
+
+
+def _rows(
+    found: "hooke.circuits.heads.HeadScores",
+    strongest: "dict[str, dict[tuple[int, int], hooke.findings.Finding]]",
+) -> list[tuple[str, ...]]:
+    return [
+        (
+            score,
+            "{}.{}".format(*place),
+            f"{finding.value:.3f} {interval(finding.interval)}",
+            f"{finding.control:.3f}",
+            f"{found.entropy[place]:.2f}",
+            f"{found.distance[place]:.1f}",
+            f"{found.copying[place]:+.2f}",
+            f"{found.copying_control[place]:+.2f}",
+        )
+        for score, findings in strongest.items()
+        for place, finding in findings.items()
+    ]
