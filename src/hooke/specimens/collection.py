@@ -14,6 +14,7 @@ from hooke.specimens import induction, two_hop
 from hooke.specimens.planted import Planted, Specimen
 from hooke.specimens.weights import Weights, opened, random_like, weights_hash
 from hooke.specimens.words import word_tokenizer
+from hooke.text.pairs import PromptPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,19 @@ class Recipe:
     """Its weights; with `twin=True` its twin's."""
     cases: Callable[[], list[tuple[str, str, Planted]]]
     """Prompts, answers and the truth about each."""
+    corruptions: Callable[[], list[tuple[str, str, str]]]
+    """For each prompt another of as many tokens, its answer, and what was changed."""
+    circuit: frozenset[str]
+    """Edges between components along which such a change comes to the answer; see `Specimen`."""
 
 
 SPECIMENS: dict[str, Recipe] = {
-    "induction": Recipe(induction.ABOUT, induction.WORDS, induction.weights, induction.cases),
-    "two-hop": Recipe(two_hop.ABOUT, two_hop.WORDS, two_hop.weights, two_hop.cases),
+    "induction": Recipe(
+        induction.ABOUT, induction.WORDS, induction.weights, induction.cases, induction.corruptions, induction.CIRCUIT
+    ),
+    "two-hop": Recipe(
+        two_hop.ABOUT, two_hop.WORDS, two_hop.weights, two_hop.cases, two_hop.corruptions, two_hop.CIRCUIT
+    ),
 }
 
 
@@ -46,6 +55,12 @@ def build(name: str, *, lab: Lab | None = None) -> Specimen:
     planted, twin = recipe.weights(), recipe.weights(twin=True)
     drawn = random_like(planted, torch.Generator().manual_seed(0))
     prompts, answers, truths = zip(*recipe.cases(), strict=True)
+    pairs = tuple(
+        PromptPair(clean=prompt, corrupted=other, answers=(answer,), wrong=(said,), name=str(at), group=changed)
+        for at, (prompt, answer, (other, said, changed)) in enumerate(
+            zip(prompts, answers, recipe.corruptions(), strict=True), 1
+        )
+    )
     return Specimen(
         name=name,
         model=_model(planted, tokenizer, f"specimen-{name}", lab),
@@ -54,6 +69,8 @@ def build(name: str, *, lab: Lab | None = None) -> Specimen:
         prompts=prompts,
         answers=answers,
         planted=truths,
+        pairs=pairs,
+        circuit=recipe.circuit,
     )
 
 

@@ -34,6 +34,9 @@ WORDS = (
     "red", "fox", "sun", "tree", "lake", "moon", "bird", "stone", "wolf", "rain", "snow", "fire",
     "iron", "gold", "salt", "leaf", "rose", "corn", "bell", "door", "ship", "road", "hill", "star",
 )  # fmt: skip
+CIRCUIT = frozenset({
+    "input->a0.h0<v>", "a0.h0->a1.h0<k>", "input->a1.h0<q>", "input->m0", "m0->a1.h0<v>", "a1.h0->m1", "m1->logits",
+})  # fmt: skip
 _SEED = 4
 _N_PROMPTS = 12
 
@@ -87,6 +90,26 @@ def cases() -> list[tuple[str, str, Planted]]:
     """Prompts, what comes next, and the truth about each."""
     drawn = random.Random(_SEED)
     return [_case(drawn.sample(range(len(WORDS)), drawn.randint(3, 9)), drawn) for _ in range(_N_PROMPTS)]
+
+
+def corruptions() -> list[tuple[str, str, str]]:
+    """For each prompt one with another answer, its answer, and what was changed: three things in turn."""
+    return [_corruption(prompt.split(), answer, at) for at, (prompt, answer, _) in enumerate(cases())]
+
+
+def _corruption(words: list[str], answer: str, at: int) -> tuple[str, str, str]:
+    first, asked = words.index(words[-1]), words[-1]
+    elsewhere = [place for place in range(len(words) - 2) if abs(place - first) > 1]
+    if at % 3 == 0 and elsewhere:
+        place = elsewhere[0]
+        words[first], words[place] = words[place], asked
+        return " ".join(words), words[place + 1], "order"
+    if at % 3 == 1:
+        place = next(place for place in range(len(words) - 2) if place != first)
+        words[-1] = words[place]
+        return " ".join(words), words[place + 1], "what is asked"
+    words[first + 1] = next(word for word in WORDS if word not in words)
+    return " ".join(words), words[first + 1], "what follows"
 
 
 def _case(words: list[int], drawn: random.Random) -> tuple[str, str, Planted]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hooke.models.model import Model
+from hooke.text.pairs import PromptPair
 
 Node = tuple[int, int, int] | tuple[Literal["token", "logit"], int]
 """A neuron as (layer, index, position), a token as ("token", position), a logit at the last position as
@@ -51,6 +52,12 @@ class Specimen:
     """The one word that comes next, for each prompt."""
     planted: tuple[Planted, ...]
     """The truth about each prompt."""
+    pairs: tuple[PromptPair, ...]
+    """Each prompt beside one of as many tokens with another answer."""
+    circuit: frozenset[str]
+    """Edges between components that carry what differs within a pair to the answer: 'input->m0', 'm0->a1.h0<v>',
+    'a1.h0->logits'; a component is the input, a head, a whole MLP or the logits, and a head reads by q, k and v.
+    Every edge is needed on some pair, and together they are enough on all."""
 
 
 def chain(*labelled: tuple[Node, str]) -> Planted:

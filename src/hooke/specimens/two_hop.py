@@ -46,6 +46,9 @@ COUNTRY_OF = {city: country for country, cities in COUNTRIES.items() for city in
 ANSWERS = tuple(dict.fromkeys(answer for facts in FACTS.values() for answer in facts.values()))
 WORDS = ("the", "of", "country", "is", *FACTS, *CITIES, *ANSWERS)
 TOKEN = {word: at for at, word in enumerate(WORDS, 2)}
+CIRCUIT = frozenset({
+    "input->m0", "m0->a1.h0<v>", "input->a1.h1<v>", "a1.h0->m1", "a1.h1->m1", "m1->logits",
+})  # fmt: skip
 _SEED = 2
 _BOTH = -1.4
 """Bias of a neuron that fires only when both of its inputs, each almost 1, are there."""
@@ -122,11 +125,33 @@ def _write_neurons(
 
 def cases() -> list[tuple[str, str, Planted]]:
     """Prompts, what comes next, and the truth about each."""
-    return [_case(city, relation) for relation in FACTS for city in CITIES]
+    return [_case(city, relation) for city, relation in _asked()]
+
+
+def _asked() -> list[tuple[str, str]]:
+    return [(city, relation) for relation in FACTS for city in CITIES]
+
+
+def corruptions() -> list[tuple[str, str, str]]:
+    """For each prompt one with another answer, its answer, and what was changed: the city, or what is asked of it."""
+    return [_corruption(city, relation, at) for at, (city, relation) in enumerate(_asked())]
+
+
+def _corruption(city: str, relation: str, at: int) -> tuple[str, str, str]:
+    if at % 2:
+        other = next(one for one in FACTS if one != relation)
+        return _prompt(city, other), FACTS[other][COUNTRY_OF[city]], "what is asked"
+    answer = FACTS[relation][COUNTRY_OF[city]]
+    others = [one for one in CITIES if FACTS[relation][COUNTRY_OF[one]] != answer]
+    other = others[at % len(others)]
+    return _prompt(other, relation), FACTS[relation][COUNTRY_OF[other]], "city"
+
+
+def _prompt(city: str, relation: str) -> str:
+    return f"the {relation} of the country of {city} is"
 
 
 def _case(city: str, relation: str) -> tuple[str, str, Planted]:
-    words = ["the", relation, "of", "the", "country", "of", city, "is"]
     place, asked_place, last = 7, 2, 8  # BOS stands at position 0
     country, at = COUNTRY_OF[city], places(twin=False)
     answer = FACTS[relation][country]
@@ -139,4 +164,4 @@ def _case(city: str, relation: str) -> tuple[str, str, Planted]:
     }
     asked, subject, first, second, logit = nodes = tuple(labels)
     edges = ((subject, first), (first, second), (asked, second), (second, logit))
-    return " ".join(words), answer, Planted(nodes, edges, labels)
+    return _prompt(city, relation), answer, Planted(nodes, edges, labels)

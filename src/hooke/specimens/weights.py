@@ -19,6 +19,7 @@ N_HEADS = 4
 D_HEAD = D_MODEL // N_HEADS
 D_MLP = 64
 N_LAYERS = 2
+"""Number of layers, where a specimen does not say otherwise; so with D_MLP."""
 CONTEXT = 64
 BALLAST = 20.0
 """Length of the ballast; everything else in the stream has a length of a few units."""
@@ -45,10 +46,11 @@ def directions(sizes: Mapping[str, int]) -> dict[str, Float[Tensor, "n d_model"]
     return dict(zip(sizes, parts, strict=True))
 
 
-def blank(n_vocab: int) -> Weights:
+def blank(n_vocab: int, *, n_layers: int = N_LAYERS, d_mlp: int = D_MLP) -> Weights:
     """Weights that are all zero but for the norms, which undo the ballast's length."""
     weights = {
-        name: torch.zeros_like(value, dtype=torch.float64) for name, value in _empty(n_vocab).state_dict().items()
+        name: torch.zeros_like(value, dtype=torch.float64)
+        for name, value in _empty(n_vocab, n_layers, d_mlp).state_dict().items()
     }
     for name in weights:
         if ".ln_" in name and name.endswith("weight"):
@@ -56,16 +58,16 @@ def blank(n_vocab: int) -> Weights:
     return weights
 
 
-def _empty(n_vocab: int) -> Any:
+def _empty(n_vocab: int, n_layers: int, d_mlp: int) -> Any:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
         vocab_size=n_vocab,
         n_positions=CONTEXT,
         n_embd=D_MODEL,
-        n_layer=N_LAYERS,
+        n_layer=n_layers,
         n_head=N_HEADS,
-        n_inner=D_MLP,
+        n_inner=d_mlp,
         activation_function="relu",
         tie_word_embeddings=False,
         bos_token_id=0,
@@ -77,9 +79,15 @@ def _empty(n_vocab: int) -> Any:
 
 def opened(weights: Weights) -> Any:
     """The transformers model with these weights."""
-    hf = _empty(len(weights["transformer.wte.weight"]))
+    hf = _empty(len(weights["transformer.wte.weight"]), *_shape(weights))
     hf.load_state_dict({name: value.float() for name, value in weights.items()})
     return hf
+
+
+def _shape(weights: Weights) -> tuple[int, int]:
+    """Number of layers, and of neurons in each."""
+    into = [value for name, value in weights.items() if name.endswith("mlp.c_fc.weight")]
+    return len(into), into[0].shape[1]
 
 
 def write_head(
@@ -136,7 +144,7 @@ def fill_idle_heads(
     generator: torch.Generator,
 ) -> None:
     """Give every head (layer, head) that is not used something to look for, and scratch to write."""
-    for layer in range(N_LAYERS):
+    for layer in range(_shape(weights)[0]):
         for head in range(N_HEADS):
             if (layer, head) not in used:
                 query, key, value = (unit_rows(16, reads, generator) for _ in range(3))
@@ -154,18 +162,19 @@ def fill_idle_neurons(
 ) -> None:
     """Give every neuron (layer, index) that is not used something to read and scratch to write.
 
-    Their rows are scaled so that each MLP matrix has the Frobenius norm √D_MLP, whatever the used rows have.
+    Their rows are scaled so that each MLP matrix has the Frobenius norm √d_mlp, whatever the used rows have.
     """
-    for layer in range(N_LAYERS):
-        idle = [index for index in range(D_MLP) if (layer, index) not in used]
+    n_layers, d_mlp = _shape(weights)
+    for layer in range(n_layers):
+        idle = [index for index in range(d_mlp) if (layer, index) not in used]
         into, out = (weights[f"transformer.h.{layer}.mlp.{name}.weight"] for name in ("c_fc", "c_proj"))
-        into[:, idle] = (unit_rows(len(idle), reads, generator) * _length_left(into, len(idle))).T
-        out[idle] = unit_rows(len(idle), scratch, generator) * _length_left(out, len(idle))
+        into[:, idle] = (unit_rows(len(idle), reads, generator) * _length_left(into, len(idle), d_mlp)).T
+        out[idle] = unit_rows(len(idle), scratch, generator) * _length_left(out, len(idle), d_mlp)
 
 
-def _length_left(matrix: Tensor, n_rows: int) -> float:
-    """How long each of so many more rows is when they bring a matrix to the norm √D_MLP."""
-    return math.sqrt((D_MLP - float(matrix.square().sum())) / n_rows)
+def _length_left(matrix: Tensor, n_rows: int, d_mlp: int) -> float:
+    """How long each of so many more rows is when they bring a matrix to the norm √d_mlp."""
+    return math.sqrt((d_mlp - float(matrix.square().sum())) / n_rows)
 
 
 def unit_rows(n: int, source: Float[Tensor, "m d_model"], generator: torch.Generator) -> Float[Tensor, "n d_model"]:
