@@ -23,3 +23,9 @@ def test_too_short_a_sequence_is_refused(hooke: Hooke):
     done = hooke("heads MODEL --length 2")
     assert done.code != 0
     assert "cannot be scored" in done.err
+
+
+def test_tokens_and_a_distance_need_a_head(hooke: Hooke):
+    done = hooke("heads MODEL --distance 2")
+    assert done.code != 0
+    assert "belong to one head" in done.err

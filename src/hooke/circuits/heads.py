@@ -94,7 +94,7 @@ def head_scores(model: Model, *, n_sequences: int = 12, length: int = 40, seed: 
             "Give at least 3 sequences, and 4 to half of the context as length.",
         )
     generator = torch.Generator().manual_seed(seed)
-    tokens = _usable(model)
+    tokens = usable_tokens(model)
     # One draw without repeats in it: a token that comes back by chance would be a reason to look.
     drawn = torch.stack([tokens[torch.randperm(len(tokens), generator=generator)] for _ in range(n_sequences)])
     if drawn.shape[1] < 2 * length:
@@ -108,7 +108,7 @@ def head_scores(model: Model, *, n_sequences: int = 12, length: int = 40, seed: 
     return HeadScores(repeated, control, entropy, distance, copying, copying_control, seed)
 
 
-def _usable(model: Model) -> Int[Tensor, " token"]:
+def usable_tokens(model: Model) -> Int[Tensor, " token"]:
     """Tokens that can stand in a text."""
     tokenizer = model.tokenizer
     special: set[int] = set()
@@ -158,12 +158,10 @@ def _copying(model: Model, tokens: Tensor, generator: torch.Generator) -> tuple[
 def _shares(attention: AttentionMap, through: Float[Tensor, "d_model d_model"]) -> list[float]:
     """Σ Re λ / Σ |λ| of each head's circuit; its eigenvalues that are not 0 are those of a d_head × d_head matrix."""
     n_heads, n_kv = len(attention.outputs), len(attention.values)
-    found = []
-    for head in range(n_heads):
-        values = attention.values[head * n_kv // n_heads].cpu()
-        values = values if attention.norm is None else values * attention.norm.gain.cpu()
-        outputs = attention.outputs[head].cpu()
-        outputs = outputs if attention.post_norm is None else outputs * attention.post_norm.gain.cpu()
-        eigenvalues = torch.linalg.eigvals(outputs @ through @ values.T)
-        found.append(float(eigenvalues.real.sum() / eigenvalues.abs().sum().clamp_min(1e-30)))
-    return found
+    values, outputs = attention.values.cpu(), attention.outputs.cpu()
+    values = values if attention.norm is None else values * attention.norm.gain.cpu()
+    outputs = outputs if attention.post_norm is None else outputs * attention.post_norm.gain.cpu()
+    written = (outputs.flatten(0, 1) @ through).unflatten(0, outputs.shape[:2])
+    groups = torch.arange(n_heads) * n_kv // n_heads
+    eigenvalues = torch.linalg.eigvals(written @ values[groups].mT)
+    return (eigenvalues.real.sum(-1) / eigenvalues.abs().sum(-1).clamp_min(1e-30)).tolist()

@@ -52,7 +52,7 @@ def attention(
     """
     from hooke.circuits.qk import attention_score
 
-    layer, number = _head(head)
+    layer, number = head_place(head)
     graph, opened, dictionary = _open(ref, model, loading, everywhere.lab)
     found = attention_score(graph, opened, dictionary, layer=layer, head=number, query=query, key=key, against=against)
     pairs = found.pairs(top)
@@ -143,7 +143,12 @@ def heads(
     )
 
 
-def _head(words: str) -> tuple[int, int]:
+def head_place(words: str) -> tuple[int, int]:
+    """Layer and number of a head given as 8.1.
+
+    Raises:
+        BadRequest: it is not written so.
+    """
     layer, dot, number = words.partition(".")
     if not (dot and layer.isdigit() and number.isdigit()):
         raise BadRequest(f"'{words}' is no head.", "", "Give layer and head, e.g. 8.1.")

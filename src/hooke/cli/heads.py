@@ -1,15 +1,26 @@
 """`hooke heads`: which attention heads look at the token before, at a repeat, or behind one."""
 
+from typing import TYPE_CHECKING
+
 from hooke.cli.answer import Answer
+from hooke.cli.head_page import head_page
 from hooke.cli.options import Everywhere, ModelOptions, ModelRef
 from hooke.cli.terminal import note, table, title
+from hooke.errors import BadRequest
 from hooke.pages.numerals import interval
+
+if TYPE_CHECKING:
+    import hooke.circuits.heads
+    import hooke.findings
 
 
 def heads(
     model: ModelRef,
     /,
     *,
+    head: str | None = None,
+    token: tuple[str, ...] = (),
+    distance: int = 1,
     top: int = 5,
     sequences: int = 12,
     length: int = 40,
@@ -22,10 +33,18 @@ def heads(
     Each score is mean attention, with a 95 % interval over sequences, beside the same distances in tokens that do not
     repeat. Copying is read off the weights, beside the same circuit with its two sides shuffled.
 
+    With --head: what that head's weights say of tokens, on the direct path from the embedding, beside chance.
+
     Parameters
     ----------
+    head
+        Layer and head, e.g. 18.6, whose tables of tokens to show.
+    token
+        With --head: a source token whose outputs to show; may be given again.
+    distance
+        With --head: how many tokens the key stands before the query.
     top
-        How many heads of each kind to show.
+        How many heads of each kind, or rows of a table, to show.
     sequences
         Sequences to read.
     length
@@ -36,24 +55,14 @@ def heads(
     from hooke.circuits.heads import SCORES, head_scores
 
     opened = loading.load(model, everywhere.lab)
+    if head is not None:
+        return head_page(opened, head, token, distance=distance, top=top, seed=seed)
+    if token or distance != 1:
+        raise BadRequest("Tokens and a distance belong to one head.", "", "Name it with --head, e.g. --head 8.1.")
     found = head_scores(opened, n_sequences=sequences, length=length, seed=seed)
     strongest = {
         score: {place: found.finding(score, *place) for place in found.strongest(score, top)} for score in SCORES
     }
-    rows = [
-        (
-            score,
-            "{}.{}".format(*place),
-            f"{finding.value:.3f} {interval(finding.interval)}",
-            f"{finding.control:.3f}",
-            f"{found.entropy[place]:.2f}",
-            f"{found.distance[place]:.1f}",
-            f"{found.copying[place]:+.2f}",
-            f"{found.copying_control[place]:+.2f}",
-        )
-        for score, findings in strongest.items()
-        for place, finding in findings.items()
-    ]
     columns = ("looks at", "head", "attention>", "control>", "bits>", "away>", "copying>", "shuffled>")
     return Answer(
         data={
@@ -68,7 +77,7 @@ def heads(
         },
         shown=(
             title("Heads", opened.name),
-            table(columns, rows),
+            table(columns, _rows(found, strongest)),
             note(
                 f"{sequences} sequences of {length} random tokens, read twice in a row. Control of previous: the token "
                 "two before; of the others: the same distance in tokens that do not repeat. Bits: entropy of where it "
@@ -76,3 +85,23 @@ def heads(
             ),
         ),
     )
+
+
+def _rows(
+    found: "hooke.circuits.heads.HeadScores",
+    strongest: "dict[str, dict[tuple[int, int], hooke.findings.Finding]]",
+) -> list[tuple[str, ...]]:
+    return [
+        (
+            score,
+            "{}.{}".format(*place),
+            f"{finding.value:.3f} {interval(finding.interval)}",
+            f"{finding.control:.3f}",
+            f"{found.entropy[place]:.2f}",
+            f"{found.distance[place]:.1f}",
+            f"{found.copying[place]:+.2f}",
+            f"{found.copying_control[place]:+.2f}",
+        )
+        for score, findings in strongest.items()
+        for place, finding in findings.items()
+    ]
