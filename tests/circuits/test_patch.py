@@ -145,6 +145,8 @@ def test_noise_on_the_changed_token_is_undone_by_its_clean_state(two_hop: Specim
     assert abs(found.effects[0, PARTS.index("before")]) < 0.02
     again = patch(two_hop.model, pairs, PatchSettings(value="noise"))
     np.testing.assert_array_equal(again.changes, found.changes)
+    some = patch(two_hop.model, pairs, PatchSettings(value="noise"), cells=[(0, CHANGED)], control=True)
+    np.testing.assert_allclose(some.base, found.base, atol=1e-3, err_msg="a control is of the very same run")
     other = patch(two_hop.model, pairs, PatchSettings(value="noise", seed=1))
     assert np.abs(other.base - found.base).max() > 0.01
 

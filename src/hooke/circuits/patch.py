@@ -130,7 +130,9 @@ def patch(
     chosen = _cells(model, columns, cells)
     found = np.full((len(pairs), model.n_layers, len(columns)), np.nan, dtype=np.float64)
     bases, others = [], []
-    generator = torch.Generator().manual_seed(settings.seed)
+    # Of its own, so that a control is of the very run that it stands beside.
+    drawn = torch.Generator().manual_seed(settings.seed) if control else None
+    noise = _noise(model, pairs, settings.seed) if settings.value == "noise" else None
     means = _means(model, pairs, where, settings) if settings.value == "mean" else None
     per_pair = max((len(some) for some in chosen.values()), default=1) if settings.method == "exact" else 1
     size = max(1, _ROWS // per_pair)
@@ -138,8 +140,8 @@ def patch(
     for chunk in track(chunks, "patch", unit="pairs", size=len, total=len(pairs)):
         some = pairs.some(chunk)
         length = some.clean.ids.shape[1]
-        runs = _Runs.of(model, some, settings, generator)
-        source = _Source(runs, means, where[chunk][:, :length], settings, generator if control else None)
+        runs = _Runs.of(model, some, settings, None if noise is None else noise[chunk][:, :length])
+        source = _Source(runs, means, where[chunk][:, :length], settings, drawn)
         one = _exact if settings.method == "exact" else _attributed
         found[chunk] = one(model, runs, source, where[chunk][:, :length], chosen, found[chunk])
         bases.append(runs.base)
@@ -259,12 +261,15 @@ class _Runs:
     other: Float[Tensor, " pair"]
 
     @classmethod
-    def of(cls, model: Model, pairs: Pairs, settings: PatchSettings, generator: torch.Generator) -> "_Runs":
-        """Both runs."""
-        corrupted = pairs.corrupted if settings.value != "noise" else pairs.clean
-        noise = None
-        if settings.value == "noise":
-            noise = _noise(model, pairs, generator)
+    def of(
+        cls,
+        model: Model,
+        pairs: Pairs,
+        settings: PatchSettings,
+        noise: Float[Tensor, "pair pos d_model"] | None,
+    ) -> "_Runs":
+        """Both runs; with noise, the corrupted one is the clean prompt with the noise on its embeddings."""
+        corrupted = pairs.corrupted if noise is None else pairs.clean
         clean_run = _captured(model, pairs, pairs.clean, settings.kind, None)
         corrupted_run = _captured(model, pairs, corrupted, settings.kind, noise)
         first, second = (clean_run, corrupted_run) if settings.way == "noising" else (corrupted_run, clean_run)
@@ -272,7 +277,8 @@ class _Runs:
         return cls(pairs, tokens, first[0], first[1], second[1], first[2], second[2])
 
 
-def _noise(model: Model, pairs: Pairs, generator: torch.Generator) -> Float[Tensor, "pair pos d_model"]:
+def _noise(model: Model, pairs: Pairs, seed: int) -> Float[Tensor, "pair pos d_model"]:
+    generator = torch.Generator().manual_seed(seed)
     weight = model.anatomy.embedding.weight.detach()  # pyright: ignore
     deviation = float(weight[:: max(1, len(weight) // 4096)].float().std())
     changed = (pairs.clean.ids != pairs.corrupted.ids) & pairs.clean.mask
