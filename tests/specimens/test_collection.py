@@ -4,10 +4,13 @@ import json
 import random
 import time
 
+import numpy as np
 import pytest
 import torch
 
 import hooke
+from hooke.circuits.pairs import open_pairs
+from hooke.circuits.patch import PatchSettings, patch
 from hooke.errors import UnknownName
 from hooke.lab import open_lab
 from hooke.specimens import Specimen, build, keep
@@ -140,3 +143,16 @@ def test_it_speaks(specimen: Specimen):
 def test_an_unknown_specimen_is_refused():
     with pytest.raises(UnknownName, match="Did you mean 'induction'"):
         build("inducton")
+
+
+@pytest.mark.parametrize("kind", ["heads", "mlp_out"])
+def test_patching_finds_the_components_of_the_circuit_and_no_others(specimen: Specimen, kind: str):
+    pairs = open_pairs(specimen.model, specimen.pairs)
+    found = patch(specimen.model, pairs, PatchSettings(kind=kind))
+    shares = np.nan_to_num(np.abs(found.changes / (found.other - found.base)[:, None, None])).max(0)
+    if kind == "heads":
+        counted = {f"a{layer}.h{head}" for layer, head in np.argwhere(shares > 0.1)}
+    else:
+        counted = {f"m{layer}" for layer in np.flatnonzero(shares.max(1) > 0.1)}
+    nodes = {end.partition("<")[0] for edge in specimen.circuit for end in edge.split("->")} - {"input", "logits"}
+    assert counted == {node for node in nodes if node.startswith("a" if kind == "heads" else "m")}

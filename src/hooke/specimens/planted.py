@@ -56,8 +56,7 @@ class Specimen:
     """Each prompt beside one of as many tokens with another answer."""
     circuit: frozenset[str]
     """Edges between components that carry what differs within a pair to the answer: 'input->m0', 'm0->a1.h0<v>',
-    'a1.h0->logits'; a component is the input, a head, a whole MLP or the logits, and a head reads by q, k and v.
-    Every edge is needed on some pair, and together they are enough on all."""
+    'a1.h0->logits'; a component is the input, a head, a whole MLP or the logits, and a head reads by q, k and v."""
 
 
 def chain(*labelled: tuple[Node, str]) -> Planted:
