@@ -208,19 +208,27 @@ def recorded(blocks: Sequence[nn.Module]) -> Iterator[list[Call]]:
 
 @contextmanager
 def overridden(functions: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Iterator[None]:
-    """Inside the block these modules return what the functions make of what the modules read."""
+    """Inside the block these modules return what the functions make of what the modules read, and do no work."""
+    own = {module: module.__dict__.get("forward") for module in functions}
 
-    def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> Tensor:
-        value = input_tensor(args, kwargs)
-        assert value is not None
-        return functions[module](value)
+    def instead(module: nn.Module) -> Callable[..., Tensor]:
+        def forward(*args: Any, **kwargs: Any) -> Tensor:
+            value = input_tensor(args, kwargs)
+            assert value is not None
+            return functions[module](value)
 
-    handles = [module.register_forward_hook(after, with_kwargs=True) for module in functions]
+        return forward
+
     try:
+        for module in functions:
+            module.forward = instead(module)
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        for module, before in own.items():
+            if before is None:
+                del module.forward
+            else:
+                module.forward = before
 
 
 def _tap(tap: Tap, site: Site, running: Pass, visit: Callable[[Tensor], Tensor] | None = None) -> Any:

@@ -32,6 +32,8 @@ class NormMap:
     bias: Float[Tensor, " d"]
     is_centred: bool
     """Whether the mean over d is taken off first (layer norm)."""
+    module: nn.Module
+    """The norm itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +144,11 @@ def norm_map(norm: nn.Module, width: int, device: torch.device) -> NormMap:
         gain=(above - below) / 2 * signs,
         bias=(above + below) / 2,
         is_centred=relative_error(shifted, above) < 1e-2,
+        module=norm,
     )
 
 
-def _matrix(module: nn.Module, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def linear_matrix(module: nn.Module, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """([in, out] matrix, [out] bias) of a linear module; the module's own memory where it stores just that."""
     weight: Any = module.weight
     bias = module(torch.zeros(1, width, device=device, dtype=weight.dtype))[0].float()
@@ -199,7 +202,7 @@ def _attention(
     tap = anatomy.taps[Site("z", layer)]
     assert tap.heads is not None
     n_heads, d_head = tap.heads
-    outputs, output_bias = _matrix(tap.module, n_heads * d_head, model.device)
+    outputs, output_bias = linear_matrix(tap.module, n_heads * d_head, model.device)
     matrix, bias = _values(model, layer, attention, records, values)
     n_kv = values.shape[-2]
     return AttentionMap(
@@ -227,7 +230,7 @@ def _values(
         places = {found[:, at].contiguous().cpu().numpy().tobytes(): at for at in range(found.shape[1])}
         columns = [places.get(wanted[:, at].contiguous().cpu().numpy().tobytes()) for at in range(wanted.shape[1])]
         if None not in columns:
-            matrix, bias = _matrix(module, model.d_model, model.device)
+            matrix, bias = linear_matrix(module, model.d_model, model.device)
             if columns == list(range(matrix.shape[1])):
                 return matrix, bias
             chosen = torch.tensor(columns, device=model.device)
@@ -248,10 +251,10 @@ def _neurons(model: Model, layer: int, mlp: nn.Module, records: dict[nn.Module, 
         if module is down or not is_linear(module) or record is None or record.returned is None:
             continue
         if same(record.read, records[mlp].read, 1e-6) and record.returned.shape[-1] % width == 0:
-            matrix, bias = _matrix(module, model.d_model, model.device)
+            matrix, bias = linear_matrix(module, model.d_model, model.device)
             inputs += zip(record.returned.split(width, dim=-1), matrix.T.split(width), bias.split(width), strict=True)
     activation = _activation(model, mlp)
-    outputs, output_bias = _matrix(down, width, model.device)
+    outputs, output_bias = linear_matrix(down, width, model.device)
     for value, gate, gate_bias in inputs:
         if same(activation(value), hidden):
             return NeuronMap(gate, gate_bias, None, None, activation, outputs, output_bias)

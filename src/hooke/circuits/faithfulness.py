@@ -1,0 +1,203 @@
+"""How much of an answer a circuit gives back when every other edge carries what it carried in the corrupted run.
+
+    f(circuit) = (m(circuit) - m(nothing)) / (m(model) - m(nothing))         ratio of means over pairs
+
+The benchmark's two summaries are areas over the share of edges kept, from 0.1 % to all (Mueller et al. 2025, MIB):
+
+    CPR    under f, edges taken by their score: the larger the better, and above 1 where edges that speak against the
+           answer are left out
+    CMD    of |1 - f|, edges taken by the size of their score: the smaller the better
+
+Half of that axis lies between 50 % and 100 % of the edges, where nobody looks for a circuit; read f at the small
+shares first. Edges on no path from the input to the logits are taken out before anything is counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from torch import Tensor
+
+from hooke.circuits.components import open_components, run_weighted
+from hooke.circuits.edge_scores import EdgeScores, chunks, judged, runs_of
+from hooke.circuits.edges import EdgeGraph, require_same
+from hooke.circuits.pairs import Pairs
+from hooke.errors import BadRequest, HookeError
+from hooke.findings import Estimate, Finding, estimate, estimate_ratio
+from hooke.models.model import Model
+
+SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+ORDERS = ("size", "score")
+_FLAT = 1e-3
+"""Of the metric's size: two runs that differ by less have nothing to share out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The metric of every circuit on every pair, and at both ends."""
+
+    circuits: Float[ndarray, "circuit pair"]
+    clean: Float[ndarray, " pair"]
+    corrupted: Float[ndarray, " pair"]
+
+    def faithfulness(self, circuit: int, *, seed: int) -> Estimate:
+        """f of one circuit, with its interval over pairs."""
+        parts, wholes = self.circuits[circuit] - self.corrupted, self.clean - self.corrupted
+        return estimate_ratio(parts, wholes, generator=np.random.default_rng(seed))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """A circuit of so many edges."""
+
+    share: float
+    """How many edges were asked for, of all."""
+    n_edges: int
+    """How many are left once those on no path are taken out."""
+    n_nodes: int
+    """How many components they touch."""
+    faithfulness: Estimate
+    """f."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """Circuits of growing size."""
+
+    method: str
+    """Where the scores come from."""
+    order: str
+    """size or score."""
+    points: tuple[Point, ...]
+    """By share."""
+    area: Estimate
+    """CPR where edges are taken by score, CMD where by size."""
+
+
+def strongest(
+    scores: EdgeScores | Float[ndarray, "receiver sender"], graph: EdgeGraph, n: int, *, order: str = "size"
+) -> Bool[Tensor, "receiver sender"]:
+    """The n edges of the largest score, or of the largest size of score.
+
+    Raises:
+        BadRequest: there is no such order.
+    """
+    if order not in ORDERS:
+        raise BadRequest(f"Edges cannot be taken by '{order}'.", "", f"By: {', '.join(ORDERS)}.")
+    values = scores.mean if isinstance(scores, EdgeScores) else scores
+    values = np.where(graph.exists.numpy(), np.abs(values) if order == "size" else values, -np.inf)
+    chosen = np.argsort(-values, axis=None, kind="stable")[: max(0, min(n, graph.n_edges))]
+    found = torch.zeros_like(graph.exists)
+    found.view(-1)[torch.from_numpy(chosen)] = True
+    return found
+
+
+def measure(model: Model, pairs: Pairs, circuits: Sequence[Bool[Tensor, "receiver sender"]]) -> Metrics:
+    """Run each circuit on each pair, every other edge corrupted.
+
+    Raises:
+        UnsupportedModel: see `open_components`.
+        HookeError: a run is not finite; the model answers both prompts alike, so that there is nothing to share out.
+    """
+    components = open_components(model)
+    found = np.zeros((len(circuits) + 2, len(pairs)))
+    for places, some in chunks(pairs, "circuits"):
+        runs = runs_of(components, some)
+        with torch.no_grad():
+            for row, mask in enumerate(circuits):
+                final = run_weighted(components, runs.clean_batch, runs.corrupted, mask.float())
+                found[row, places] = judged(model, some, final).cpu().numpy()
+            for row, run in ((-2, runs.clean), (-1, runs.corrupted)):
+                found[row, places] = judged(model, some, run.final).cpu().numpy()
+    clean, corrupted = found[-2], found[-1]
+    if abs((clean - corrupted).mean()) < _FLAT * (np.abs(clean).mean() + np.abs(corrupted).mean()):
+        raise HookeError(
+            "There is no effect to share out.",
+            f"The metric is {clean.mean():.3g} on both prompts of these {len(pairs)} pairs.",
+            "Choose pairs on which the model answers differently.",
+        )
+    return Metrics(found[:-2], clean, corrupted)
+
+
+def curve(
+    model: Model,
+    pairs: Pairs,
+    scores: EdgeScores,
+    *,
+    order: str = "size",
+    shares: Sequence[float] = SHARES,
+    seed: int = 0,
+) -> Curve:
+    """Faithfulness of the strongest edges, at growing shares of all edges.
+
+    Take pairs that the scores were not made of.
+
+    Raises:
+        UnsupportedModel, HookeError, BadRequest: see `measure` and `strongest`.
+    """
+    graph = open_components(model).graph
+    require_same(graph, scores.graph)
+    asked = [strongest(scores, graph, round(share * graph.n_edges), order=order) for share in shares]
+    masks = [graph.connected(mask) for mask in asked]
+    metrics = measure(model, pairs, masks)
+    points = [
+        Point(
+            share=share,
+            n_edges=int(mask.sum()),
+            n_nodes=len(graph.nodes(mask)),
+            faithfulness=metrics.faithfulness(at, seed=seed),
+        )
+        for at, (share, mask) in enumerate(zip(shares, masks, strict=True))
+    ]
+    return Curve(
+        method=scores.method,
+        order=order,
+        points=tuple(points),
+        area=_area(metrics, np.asarray(shares), order, seed),
+    )
+
+
+def _area(metrics: Metrics, shares: Float[ndarray, " share"], order: str, seed: int) -> Estimate:
+    def area(samples: ndarray) -> ndarray:
+        rows = samples.astype(np.int64)
+        wholes = (metrics.clean - metrics.corrupted)[rows].sum(-1)
+        parts = (metrics.circuits - metrics.corrupted)[:, rows].sum(-1)
+        f = parts / wholes
+        return np.trapezoid(f if order == "score" else np.abs(1 - f), shares, axis=0)
+
+    return estimate(
+        np.arange(len(metrics.clean), dtype=np.float64), generator=np.random.default_rng(seed), statistic=area
+    )
+
+
+def stability(scores: EdgeScores, n: int, *, seed: int = 0, n_resamples: int = 50) -> Finding:
+    """How alike the n strongest edges are when the pairs are drawn anew: Jaccard index of independent resamples.
+
+    The control is what two random sets of as many edges share.
+
+    Raises:
+        BadRequest: the scores are of the set as a whole, so that there is nothing to resample.
+    """
+    if len(scores.by_pair) < 2:
+        raise BadRequest(
+            f"Scores of {scores.method} cannot be resampled.", "There is one for the whole set.", "Compare seeds."
+        )
+    generator, n_pairs = np.random.default_rng(seed), len(scores.by_pair)
+    there = scores.by_pair[:, scores.graph.exists.numpy()]
+    drawn = [there[generator.integers(0, n_pairs, n_pairs)].mean(0) for _ in range(n_resamples)]
+    chosen = [set(np.argsort(-np.abs(one), kind="stable")[:n].tolist()) for one in drawn]
+    found = [len(a & b) / len(a | b) for a, b in zip(chosen[::2], chosen[1::2], strict=False)]
+    size = min(n, scores.graph.n_edges)
+    return Finding(
+        claim=f"The {size} strongest edges of {scores.method} return when the pairs are drawn anew",
+        value=float(np.mean(found)),
+        interval=(float(np.percentile(found, 2.5)), float(np.percentile(found, 97.5))),
+        n=len(found),
+        control=size / (2 * scores.graph.n_edges - size),
+        control_name="two random sets of as many edges",
+        method="Jaccard index of bootstrap resamples of the pairs, mean and 95 % of the draws",
+        seed=seed,
+    )
