@@ -9,8 +9,10 @@ from hooke.circuits.acdc import acdc
 from hooke.circuits.components import open_components
 from hooke.circuits.edge_masks import learn_masks
 from hooke.circuits.edge_scores import EdgeScores, eap, eap_ig_activations, eap_ig_inputs, exact
+from hooke.circuits.faithfulness import Curve, Point, curve, stability
 from hooke.circuits.pairs import Pairs
-from hooke.errors import UnknownName, did_you_mean
+from hooke.errors import BadRequest, UnknownName, did_you_mean
+from hooke.findings import Finding
 from hooke.models.model import Model
 
 
@@ -58,6 +60,49 @@ def discover(model: Model, pairs: Pairs, settings: DiscoverSettings = DiscoverSe
         HookeError: a run is not finite.
     """
     return METHODS[settings.method](model, pairs, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Edges scored on one half of the pairs, and what they give back on the other half."""
+
+    scores: EdgeScores
+    curve: Curve
+    control: Curve
+    """The same with random edges."""
+    stability: Finding | None
+    """None where a method scores the set as a whole."""
+    n_scored: int
+    """Pairs that the scores are made of."""
+
+    def enough(self, share: float) -> Point:
+        """The smallest circuit on the curve that gives back so much of the answer, else the whole model."""
+        points = self.curve.points
+        return next((one for one in points if one.faithfulness.value >= share), points[-1])
+
+
+def discover_and_measure(
+    model: Model, pairs: Pairs, settings: DiscoverSettings = DiscoverSettings(), *, order: str = "size"
+) -> Discovery:
+    """Scores from one half of the pairs, drawn by the seed; their circuits on the other half beside random ones.
+
+    Raises:
+        BadRequest: there are fewer than four pairs, or no such order; see `discover`.
+        UnsupportedModel, HookeError: see `discover` and `hooke.circuits.faithfulness.measure`.
+    """
+    if len(pairs) < 4:
+        raise BadRequest(
+            f"{len(pairs)} pairs cannot be halved.", "Edges are scored on one half and tried on the other.", "Give 4."
+        )
+    rows = np.random.default_rng(settings.seed).permutation(len(pairs))
+    first, second = (pairs.some(sorted(half.tolist())) for half in np.array_split(rows, 2))
+    scores = discover(model, first, settings)
+    found = curve(model, second, scores, order=order, seed=settings.seed)
+    control = curve(model, second, random_scores(model, seed=settings.seed), order=order, seed=settings.seed)
+    hundredth = max(1, scores.graph.n_edges // 100)
+    one_by_one = len(scores.by_pair) > 1
+    steady = stability(scores, hundredth, seed=settings.seed) if one_by_one else None
+    return Discovery(scores, found, control, steady, len(first))
 
 
 def random_scores(model: Model, *, seed: int = 0) -> EdgeScores:

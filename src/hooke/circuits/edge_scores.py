@@ -58,6 +58,13 @@ class EdgeScores:
         """Over pairs."""
         return self.by_pair.mean(0, dtype=np.float64)
 
+    def strongest(self, n: int) -> list[tuple[str, float]]:
+        """Names and mean scores of the n edges of the largest size."""
+        mean = self.mean
+        places = np.argsort(-np.abs(mean), axis=None, kind="stable")[: min(n, self.graph.n_edges)]
+        found = [divmod(int(place), mean.shape[1]) for place in places]
+        return [(self.graph.name(*place), float(mean[place])) for place in found]
+
 
 @dataclass(frozen=True, slots=True)
 class PairRuns:

@@ -55,6 +55,8 @@ class Point:
 
     share: float
     """How many edges were asked for, of all."""
+    n_asked: int
+    """That share as a count."""
     n_edges: int
     """How many are left once those on no path are taken out."""
     n_nodes: int
@@ -75,6 +77,10 @@ class Curve:
     """By share."""
     area: Estimate
     """CPR where edges are taken by score, CMD where by size."""
+    clean: Float[ndarray, " pair"]
+    """The metric on the clean prompts."""
+    corrupted: Float[ndarray, " pair"]
+    """The metric on the corrupted prompts."""
 
 
 def strongest(
@@ -146,6 +152,7 @@ def curve(
     points = [
         Point(
             share=share,
+            n_asked=round(share * graph.n_edges),
             n_edges=int(mask.sum()),
             n_nodes=len(graph.nodes(mask)),
             faithfulness=metrics.faithfulness(at, seed=seed),
@@ -157,6 +164,42 @@ def curve(
         order=order,
         points=tuple(points),
         area=_area(metrics, np.asarray(shares), order, seed),
+        clean=metrics.clean,
+        corrupted=metrics.corrupted,
+    )
+
+
+def circuit_finding(
+    model: Model,
+    pairs: Pairs,
+    kept: Bool[Tensor, "receiver sender"],
+    *,
+    seed: int = 0,
+) -> Finding:
+    """What the edges of one circuit give back of the answer, beside as many random edges of the same model.
+
+    Raises:
+        BadRequest: no edge lies on a path from the input to the logits.
+        UnsupportedModel, HookeError: see `measure`.
+    """
+    graph = open_components(model).graph
+    n = int(kept.sum())
+    drawn = np.random.default_rng(seed).standard_normal(tuple(graph.exists.shape))
+    own, control = graph.connected(kept), graph.connected(strongest(drawn, graph, n))
+    if not own.any():
+        raise BadRequest("The circuit leads nowhere.", "None of its edges lies on a path from input to logits.", "")
+    metrics = measure(model, pairs, [own, control])
+    found, beside = (metrics.faithfulness(at, seed=seed) for at in range(2))
+    return Finding(
+        claim=f"A circuit of {n} edges gives back the answer",
+        value=found.value,
+        interval=found.interval,
+        n=len(pairs),
+        control=beside.value,
+        control_interval=beside.interval,
+        control_name="as many random edges",
+        method="share of the metric between corrupted and clean runs, every other edge corrupted",
+        seed=seed,
     )
 
 

@@ -43,6 +43,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "steer": ("steer:steer", "Turn a feature up and down, and show what the model says."),
     "trace": ("trace:trace", "Trace what a model's next token is made of: nodes, edges, and an account that closes."),
     "patch": ("patch:patch", "Put into one run what a component was on another prompt, and see what becomes of it."),
+    "discover": (
+        "discover:discover",
+        "Score every edge between a model's components, and measure what the strongest of them give back.",
+    ),
     "heads": ("heads:heads", "Find previous-token, duplicate-token and induction heads on random tokens that repeat."),
     "graph list": ("graph:list_graphs", "List the attribution graphs in the lab."),
     "graph show": ("graph:show", "Show a graph's most influential nodes, or one node's strongest edges."),
