@@ -43,3 +43,15 @@ def test_an_unknown_specimen_is_refused(hooke: Hooke):
     done = hooke("specimen show two-hops")
     assert (done.code, done.out) == (2, "")
     assert "Did you mean 'two-hop'?" in done.err
+
+
+def test_methods_are_scored_on_all_three_models(hooke: Hooke):
+    (found,) = hooke("specimen score two-hop --method eap --method patch-attribution --json").data["specimens"]
+    assert found["name"] == "two-hop"
+    assert [(one["method"], one["arm"]) for one in found["scores"]] == [
+        (method, arm) for method in ("eap", "patch-attribution") for arm in ("specimen", "twin", "random")
+    ]
+    assert found["scores"][0]["recall"]["value"] == 1
+    assert found["effects"]["specimen"] > found["effects"]["random"]
+    assert "AUROC" in hooke("specimen score two-hop --method graph-neurons").out
+    assert hooke("specimen score two-hop --method guess").code == 2

@@ -24,15 +24,13 @@ from torch import Tensor
 from hooke.circuits.components import open_components, run_weighted
 from hooke.circuits.edge_scores import EdgeScores, chunks, judged, runs_of
 from hooke.circuits.edges import EdgeGraph, require_same
-from hooke.circuits.pairs import Pairs
-from hooke.errors import BadRequest, HookeError
+from hooke.circuits.pairs import Pairs, require_effect
+from hooke.errors import BadRequest
 from hooke.findings import Estimate, Finding, estimate, estimate_ratio
 from hooke.models.model import Model
 
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 ORDERS = ("size", "score")
-_FLAT = 1e-3
-"""Of the metric's size: two runs that differ by less have nothing to share out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,8 @@ def measure(model: Model, pairs: Pairs, circuits: Sequence[Bool[Tensor, "receive
 
     Raises:
         UnsupportedModel: see `open_components`.
-        HookeError: a run is not finite; the model answers both prompts alike, so that there is nothing to share out.
+        HookeError: a run is not finite.
+        NoEffect: the model answers both prompts alike, so that there is nothing to share out.
     """
     components = open_components(model)
     found = np.zeros((len(circuits) + 2, len(pairs)))
@@ -119,12 +118,7 @@ def measure(model: Model, pairs: Pairs, circuits: Sequence[Bool[Tensor, "receive
             for row, run in ((-2, runs.clean), (-1, runs.corrupted)):
                 found[row, places] = judged(model, some, run.final).cpu().numpy()
     clean, corrupted = found[-2], found[-1]
-    if abs((clean - corrupted).mean()) < _FLAT * (np.abs(clean).mean() + np.abs(corrupted).mean()):
-        raise HookeError(
-            "There is no effect to share out.",
-            f"The metric is {clean.mean():.3g} on both prompts of these {len(pairs)} pairs.",
-            "Choose pairs on which the model answers differently.",
-        )
+    require_effect(clean, corrupted)
     return Metrics(found[:-2], clean, corrupted)
 
 

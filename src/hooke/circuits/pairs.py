@@ -10,15 +10,23 @@ Both are read at the last token of each prompt. An effect is told in shares of w
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy import ndarray
 from torch import Tensor
 
-from hooke.errors import BadRequest
+from hooke.errors import BadRequest, HookeError
 from hooke.models.model import Model, Tokens
 from hooke.text.pairs import PromptPair
 
 METRICS = ("logit", "probability")
+_FLAT = 1e-3
+"""Of the metric's size: two runs that differ by less have nothing to share out."""
+
+
+class NoEffect(HookeError):
+    """The model answers both prompts alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +136,15 @@ def _token(model: Model, text: str, pair: PromptPair, at: int) -> int:
 
 def _name(pair: PromptPair, at: int) -> str:
     return f"'{pair.name}'" if pair.name else str(at + 1)
+
+
+def require_effect(clean: Float[ndarray, " pair"], corrupted: Float[ndarray, " pair"]) -> None:
+    """Raises:
+    NoEffect: the metric is the same on both runs, so that there is nothing to share out.
+    """
+    if abs(float((clean - corrupted).mean())) < _FLAT * float(np.abs(clean).mean() + np.abs(corrupted).mean()):
+        raise NoEffect(
+            "There is no effect to share out.",
+            f"The metric is {clean.mean():.3g} on both runs of these {len(clean)} pairs.",
+            "Choose pairs on which the model answers differently.",
+        )

@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from hooke.circuits.pairs import Pairs
+from hooke.circuits.pairs import Pairs, require_effect
 from hooke.circuits.places import PARTS, parts, positions
 from hooke.errors import BadRequest, HookeError
 from hooke.findings import Finding, estimate_ratio
@@ -40,8 +40,6 @@ VALUES = ("counterfactual", "mean", "zero", "noise")
 METHODS = ("exact", "attribution")
 _NOISE = 3.0
 """Standard deviations of the embeddings, as Meng et al. use."""
-_FLAT = 1e-3
-"""Of the metric's size: two runs that differ by less have nothing to share out."""
 _SAME = 1e-6
 """Of the largest number at a site: less is rounding."""
 _ROWS = 48
@@ -236,12 +234,7 @@ def _require_sound(pairs: Pairs, base: ndarray, other: ndarray) -> None:
             f"It is {base[bad.argmax()]} and {other[bad.argmax()]}.",
             "Leave the pair out, or load the model as float32.",
         )
-    if abs(float((other - base).mean())) < _FLAT * float(np.abs(base).mean() + np.abs(other).mean()):
-        raise HookeError(
-            "There is no effect to share out.",
-            f"The metric is {base.mean():.3g} on both runs of these {len(pairs)} pairs.",
-            "Choose pairs on which the model answers differently.",
-        )
+    require_effect(other, base)
 
 
 @dataclass(frozen=True, slots=True)

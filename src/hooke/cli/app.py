@@ -72,6 +72,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "study run": ("study:run", "Run a study on a model: each finding with its interval, beside its control."),
     "specimen list": ("specimen:list_specimens", "List the models whose mechanism is known by construction."),
     "specimen show": ("specimen:show", "Show what a specimen does, and what was planted in it, prompt by prompt."),
+    "specimen score": (
+        "specimen:score",
+        "Score hooke's methods of finding circuits against specimens whose circuit is known.",
+    ),
     "specimen recover": (
         "specimen:recover",
         "Trace a specimen and see whether what was planted is found, and found nowhere else.",

@@ -8,8 +8,10 @@ from rich.console import RenderableType
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere
 from hooke.cli.terminal import note, table, title
+from hooke.pages.numerals import measured
 
 if TYPE_CHECKING:
+    import hooke.evaluate.specimen_scores
     import hooke.findings
     import hooke.specimens
 
@@ -40,7 +42,7 @@ def show(name: SpecimenName, /, *, everywhere: Everywhere = Everywhere()) -> Ans
     from hooke.specimens.collection import answer_probabilities, truth
 
     specimen = build(name, lab=everywhere.lab)
-    models = {"specimen": specimen.model, "twin": specimen.twin, "random": specimen.random}
+    models = specimen.models
     chances = {arm: answer_probabilities(specimen, model) for arm, model in models.items()}
     cases = [
         case | {"probability": {arm: chances[arm][at] for arm in models}} for at, case in enumerate(truth(specimen))
@@ -82,6 +84,63 @@ def recover(name: SpecimenName, /, *, seed: int = 0, everywhere: Everywhere = Ev
                 "lack what was planted: there, recall should be 0."
             ),
         ),
+    )
+
+
+def score(
+    *names: SpecimenName,
+    method: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
+    seed: int = 0,
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Score hooke's methods of finding circuits against specimens whose circuit is known.
+
+    Each method is given the same pairs on the specimen, on its twin and on random weights. It claims what it scores at
+    least a tenth as high as its strongest. AUROC is the chance that a planted item is scored above one that is not.
+
+    Parameters
+    ----------
+    names
+        Names from `hooke specimen list`; without any, all.
+    method
+        Only these: eap, eap-ig-inputs, eap-ig-activations, exact, acdc, masks, random (edges between components),
+        patch-exact, patch-attribution (components), graph-neurons, graph-edges.
+    seed
+        Seed of intervals, masks and random scores.
+    """
+    from hooke.evaluate.specimen_scores import SCORED_METHODS, effects, score_all
+    from hooke.specimens import SPECIMENS, build
+
+    chosen = tuple(method) if method else SCORED_METHODS
+    data, shown = [], []
+    for name in names or SPECIMENS:
+        specimen = build(name, lab=everywhere.lab)
+        found, gaps = score_all(specimen, chosen, seed=seed), effects(specimen)
+        data.append(
+            {"name": name, "effects": gaps, "scores": [one for arms in found.values() for one in arms.values()]}
+        )
+        apart = ", ".join(f"{arm} {gap:+.3f}" for arm, gap in gaps.items())
+        rows = [_score_row(method, arms) for method, arms in found.items()]
+        shown += [
+            title(f"Circuits found in {name}", f"{len(specimen.pairs)} pairs"),
+            table(("method", "of", "precision>", "recall>", "AUROC>", "in twin>", "in random>"), rows),
+            note(f"What separates the prompts of a pair, in logits: {apart}."),
+        ]
+    shown.append(note("In the twin and in random weights: recall, which is of false positives there."))
+    return Answer(data={"specimens": data}, shown=tuple(shown))
+
+
+def _score_row(method: str, arms: "dict[str, hooke.evaluate.specimen_scores.SpecimenScore]") -> tuple[str, ...]:
+    own = arms["specimen"]
+    planted = "" if own.n_planted is None else f"{own.n_planted} of {own.n_items} "
+    return (
+        method,
+        f"{planted}{own.items}",
+        measured(own.precision, 2),
+        measured(own.recall, 2),
+        measured(own.auroc, 2) if own.auroc else "",
+        f"{arms['twin'].recall.value:.2f}",
+        f"{arms['random'].recall.value:.2f}",
     )
 
 

@@ -37,7 +37,7 @@ class Recovery:
 
 def recover(specimen: Specimen, arm: Arm = "specimen", *, seed: int = 0) -> Recovery:
     """Precision and recall of planted neurons and edges in the graphs of one of the specimen's three models."""
-    model = {"specimen": specimen.model, "twin": specimen.twin, "random": specimen.random}[arm]
+    model = specimen.models[arm]
     scores: dict[str, list[float]] = {name: [] for name in ("node_recall", "node_precision", "edge_recall")}
     scores["edge_precision"] = []
     for prompt, answer, planted in zip(specimen.prompts, specimen.answers, specimen.planted, strict=True):

@@ -58,6 +58,11 @@ class Specimen:
     """Edges between components that carry what differs within a pair to the answer: 'input->m0', 'm0->a1.h0<v>',
     'a1.h0->logits'; a component is the input, a head, a whole MLP or the logits, and a head reads by q, k and v."""
 
+    @property
+    def models(self) -> dict[str, Model]:
+        """All three by what they are: specimen, twin, random."""
+        return {"specimen": self.model, "twin": self.twin, "random": self.random}
+
 
 def chain(*labelled: tuple[Node, str]) -> Planted:
     """A truth that is one path, from nodes with their labels."""
