@@ -29,6 +29,7 @@ from hooke.server.routes import (
     maps,
     models,
     panels,
+    patching,
     prompts,
     runs,
     search,
@@ -51,6 +52,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     runs.router,
     graphs.router,
     graph_answers.router,
+    patching.router,
 )
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
