@@ -19,6 +19,7 @@ export const ROUTES: readonly Route[] = [
   { name: "steer", pattern: "/steer/{recipe}", load: () => import("../views/steer/Steer.svelte") },
   { name: "graphs", pattern: "/graphs", load: () => import("../views/graphs/Graphs.svelte") },
   { name: "graph", pattern: "/g/{graph}", load: () => import("../views/graph/Graph.svelte") },
+  { name: "patching", pattern: "/patching", load: () => import("../views/patching/Patching.svelte") },
   { name: "runs", pattern: "/runs", load: () => import("../views/runs/Runs.svelte") },
   { name: "runs", pattern: "/runs/{run}", load: () => import("../views/runs/Runs.svelte") },
   { name: "jobs", pattern: "/jobs", load: () => import("../views/jobs/Jobs.svelte") },
