@@ -22,6 +22,7 @@ from hooke.server.routes import (
     features,
     graph_answers,
     graphs,
+    heads,
     health,
     indexes,
     jobs,
@@ -53,6 +54,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     graphs.router,
     graph_answers.router,
     patching.router,
+    heads.router,
 )
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
