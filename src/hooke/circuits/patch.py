@@ -101,6 +101,21 @@ class Patching:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.nansum(self.changes, axis=0) / gap.sum(0)
 
+    @property
+    def clean(self) -> Float[ndarray, " pair"]:
+        """Metric of the clean runs."""
+        return self.other if self.settings.way == "denoising" else self.base
+
+    @property
+    def corrupted(self) -> Float[ndarray, " pair"]:
+        """Metric of the corrupted runs."""
+        return self.base if self.settings.way == "denoising" else self.other
+
+    @property
+    def right(self) -> float:
+        """Share of the pairs on which the clean run prefers its answer and the corrupted run the other."""
+        return float(((self.clean > 0) & (self.corrupted < 0)).mean())
+
     def strongest(self, n: int) -> list[tuple[int, int]]:
         """Layer and column of the cells with the largest effects, whatever their sign."""
         sizes = np.abs(np.nan_to_num(self.effects))

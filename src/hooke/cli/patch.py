@@ -13,8 +13,6 @@ from hooke.cli.terminal import note, table, title
 from hooke.pages.numerals import percent
 
 if TYPE_CHECKING:
-    import numpy
-
     from hooke.circuits.patch import Patching
     from hooke.findings import Finding
 
@@ -82,7 +80,6 @@ def patch(
         title(f"Patching of {kind}, {way}", f"{opened.name}, {given.name}"),
         note(_words(found, some.metric, len(refused))),
     )
-    clean, corrupted = _sides(found)
     return Answer(
         data={
             "model": opened.name,
@@ -91,9 +88,9 @@ def patch(
             "metric": some.metric,
             "n_pairs": len(some),
             "refused": refused,
-            "clean": clean.tolist(),
-            "corrupted": corrupted.tolist(),
-            "right": _right(found),
+            "clean": found.clean.tolist(),
+            "corrupted": found.corrupted.tolist(),
+            "right": found.right,
             "columns": list(found.columns),
             "effects": [[None if cell != cell else float(cell) for cell in row] for row in found.effects],
             "strongest": findings or [{"layer": layer, "column": column} for layer, column in cells],
@@ -102,22 +99,12 @@ def patch(
     )
 
 
-def _sides(found: "Patching") -> "tuple[numpy.ndarray, numpy.ndarray]":
-    """The metric on the clean and on the corrupted runs."""
-    return (found.other, found.base) if found.settings.way == "denoising" else (found.base, found.other)
-
-
-def _right(found: "Patching") -> float:
-    clean, corrupted = _sides(found)
-    return float(((clean > 0) & (corrupted < 0)).mean())
-
-
 def _words(found: "Patching", metric: str, n_refused: int) -> str:
-    clean, corrupted = _sides(found)
+    clean, corrupted = found.clean, found.corrupted
     unfit = f" ({n_refused} more do not fit this tokenizer)" if n_refused else ""
     return (
         f"{len(clean)} pairs{unfit}. Mean {metric} difference: {clean.mean():.3f} clean, {corrupted.mean():.3f} "
-        f"corrupted ({found.settings.value}). On {percent(_right(found))} of the pairs the clean prompt prefers its "
+        f"corrupted ({found.settings.value}). On {percent(found.right)} of the pairs the clean prompt prefers its "
         "answer and the corrupted one the other."
     )
 

@@ -22,6 +22,7 @@ from hooke.server.routes import (
     features,
     graph_answers,
     graphs,
+    heads,
     health,
     indexes,
     jobs,
@@ -29,6 +30,7 @@ from hooke.server.routes import (
     maps,
     models,
     panels,
+    patching,
     prompts,
     runs,
     search,
@@ -51,6 +53,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     runs.router,
     graphs.router,
     graph_answers.router,
+    patching.router,
+    heads.router,
 )
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

@@ -16,9 +16,11 @@ export function number(value: number | null | undefined, digits = 3): string {
   return minus(String(Number(value.toPrecision(digits))));
 }
 
-/** A number with a fixed count of decimals. */
+/** A number with a fixed count of decimals; what rounds to zero has no sign. */
 export function fixed(value: number | null | undefined, decimals = 2): string {
-  return value === null || value === undefined || Number.isNaN(value) ? "–" : minus(value.toFixed(decimals));
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  const text = value.toFixed(decimals);
+  return minus(Number(text) === 0 ? (0).toFixed(decimals) : text);
 }
 
 /** A number with a fixed count of decimals and its sign. */

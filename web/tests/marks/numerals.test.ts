@@ -9,7 +9,7 @@ test.each([[0, "0 %"], [0.5, "50.0 %"], [0.00123, "0.1 %"], [0.0001234, "0.012 %
 
 test("signs, fixed digits, sizes and times", () => {
   expect([signed(1.234), signed(-1.234), signed(-0.001)]).toEqual(["+1.23", "−1.23", "0.00"]);
-  expect([fixed(0.5), fixed(null), fixed(NaN)]).toEqual(["0.50", "–", "–"]);
+  expect([fixed(0.5), fixed(-0.004), fixed(null), fixed(NaN)]).toEqual(["0.50", "0.00", "–", "–"]);
   expect([bytes(512), bytes(1234567), bytes(44.2e9)]).toEqual(["512 B", "1.23 MB", "44.2 GB"]);
   expect([duration(0.2), duration(45), duration(600), duration(7500), duration(null)]).toEqual(["200 ms", "45 s", "10 min", "2 h 5 min", "–"]);
 });

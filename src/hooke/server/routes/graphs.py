@@ -20,6 +20,7 @@ from hooke.circuits.validate import can_rank, with_ranks
 from hooke.dictionaries import load_replacement
 from hooke.dictionaries.neurons import neurons_name
 from hooke.errors import BadArtefact, BadRequest
+from hooke.findings import Finding
 from hooke.lab import Lab
 from hooke.models.load import load
 from hooke.server.arrays import arrays_response
@@ -273,6 +274,11 @@ def numbers_of(graph: Graph, ids: Sequence[str]) -> list[int]:
     return [known[id] if id in known else graph.number(id) for id in ids]
 
 
+def finding_out(finding: Finding) -> FindingOut:
+    """A finding as it is answered."""
+    return FindingOut(**{key: getattr(finding, key) for key in FindingOut.model_fields})
+
+
 def _graph_out(here: Residents, name: str) -> GraphOut:
     table = here.graph(name)
     graph = table.graph
@@ -287,9 +293,7 @@ def _graph_out(here: Residents, name: str) -> GraphOut:
         n_layers=graph.n_layers,
         targets=[TargetOut(node=node.id, name=node.name, value=node.value, weight=node.weight) for node in goals],
         measures={key: value for key, value in graph.measures.items() if not _is_endless(value)},
-        findings=[
-            FindingOut(**{key: getattr(finding, key) for key in FindingOut.model_fields}) for finding in graph.findings
-        ],
+        findings=[finding_out(finding) for finding in graph.findings],
         n_nodes=len(graph.nodes),
         n_edges=graph.n_edges,
         kinds=list(KINDS),

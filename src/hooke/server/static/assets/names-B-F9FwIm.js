@@ -1,0 +1,1 @@
+function e(e,t){let n=(e.normalize(`NFKD`).toLowerCase().match(/[a-z0-9]+/g)??[]).slice(-4).join(`-`).slice(0,40)||`graph`;for(let e=1;;e++){let r=e===1?n:`${n}-${e}`;if(!t.includes(r))return r}}function t(e){return[...e.matchAll(/\s*(?:'([^']*)'|"([^"]*)"|([^,]+))\s*,?/g)].map(e=>e[1]??e[2]??e[3].trim()).filter(e=>e!==``)}export{t as n,e as t};

@@ -1,0 +1,91 @@
+/** What a patching page asks for, as its address says it, and what its cells are called. */
+import type { Schemas } from "../../api/client";
+import type { Query } from "../../app/router";
+import type { Cell, CellMark } from "../../marks/grid";
+import { number, signed, tokenText } from "../../marks/numerals";
+import { targetsIn } from "../graphs/names";
+
+export type Body = Schemas["PatchBody"];
+export type PatchMap = Schemas["PatchMap"];
+export type Pair = Schemas["PairBody"];
+
+export const KINDS = [
+  { name: "resid_post", title: "Stream", about: "the stream behind a layer" },
+  { name: "attn_out", title: "Attention", about: "what a layer's attention writes" },
+  { name: "mlp_out", title: "MLP", about: "what a layer's MLP writes" },
+  { name: "heads", title: "Heads", about: "what one head writes, at all tokens" },
+] as const;
+export const WAYS = ["denoising", "noising"] as const;
+export const VALUES = ["counterfactual", "noise", "mean", "zero"] as const;
+
+/** The values that go with a way: the mean of one pair is the pair itself. */
+export function valuesOf(way: string, isOnePair: boolean): string[] {
+  return VALUES.filter((one) => way === "noising" ? !(isOnePair && one === "mean") : one === "counterfactual" || one === "noise");
+}
+
+/** What the address asks for; null where it names no pairs. */
+export function bodyOf(query: Query, model: string): Body | null {
+  const pair = pairOf(query);
+  if (model === "" || (!query.set && !pair)) return null;
+  const kind = KINDS.find((one) => one.name === query.kind)?.name ?? "resid_post";
+  const way = WAYS.find((one) => one === query.way) ?? "denoising";
+  const value = VALUES.find((one) => one === query.value && valuesOf(way, pair !== null).includes(one)) ?? "counterfactual";
+  const shared = { model, kind, way, value, seed: 0 };
+  return pair ? { ...shared, pairs: [pair], by: "positions" } : { ...shared, task: query.set, by: "parts" };
+}
+
+/** The pair of the address. */
+export function pairOf(query: Query): Pair | null {
+  if (query.set || !query.clean || !query.corrupted) return null;
+  const answers = targetsIn(query.answers ?? ""), wrong = targetsIn(query.wrong ?? "");
+  return answers.length > 0 && wrong.length > 0 ? { clean: query.clean, corrupted: query.corrupted, answers, wrong } : null;
+}
+
+/** Tokens as they are typed: with quotes, which keep their spaces. */
+export function quoted(tokens: readonly string[]): string {
+  return tokens.map((one) => (one.includes("'") ? `"${one}"` : `'${one}'`)).join(", ");
+}
+
+/** Names of the columns: parts, numbers of heads, or tokens, with that of the other prompt where it differs. */
+export function columnNames(map: PatchMap): string[] {
+  if (!map.other) return [...map.columns];
+  return map.columns.map((token, place) => {
+    const other = map.other?.[place] ?? token;
+    return token === other ? tokenText(token) : `${tokenText(token)} / ${tokenText(other)}`;
+  });
+}
+
+/** What a cell is, in words. */
+export function cellName(kind: string, names: readonly string[], cell: Cell): string {
+  const column = names[cell.column] ?? "";
+  return kind === "heads" ? `head ${cell.row}.${column}` : `${KINDS.find((one) => one.name === kind)?.title ?? kind}, layer ${cell.row}, ${column}`;
+}
+
+/** The text and the heat of each cell; what rounds to nothing is a dot, so that the others stand out. */
+export function markOf(map: PatchMap, full: number): (row: number, column: number) => CellMark {
+  return (row, column) => {
+    const value = map.effects[row]?.[column] ?? null;
+    return value === null ? { text: "", heat: NaN } : { text: Math.abs(value) < 0.005 ? "·" : signed(value), heat: Math.max(-1, Math.min(1, value / full)) };
+  };
+}
+
+/** Cells that have a value, drawn without putting back; the same seed draws the same ones. */
+export function drawn(map: PatchMap, except: (cell: Cell) => boolean, n: number, seed: number): Cell[] {
+  const cells = map.effects.flatMap((row, at) => row.flatMap((value, column) => (value === null || except({ row: at, column }) ? [] : [{ row: at, column }])));
+  let state = (seed + 1) * 0x9e3779b9;
+  for (let place = 0; place < Math.min(n, cells.length); place++) {
+    // mulberry32
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    const other = place + (((mixed ^ (mixed >>> 14)) >>> 0) % (cells.length - place));
+    [cells[place], cells[other]] = [cells[other]!, cells[place]!];
+  }
+  return cells.slice(0, n);
+}
+
+/** What the set is like, in one line. */
+export function setInWords(map: PatchMap): string {
+  const one = map.n_pairs === 1;
+  return `${one ? "One pair" : `${number(map.n_pairs)} pairs`}${map.refused.length > 0 ? ` (${number(map.refused.length)} more do not fit this tokenizer)` : ""}. ${one ? "" : "Mean "}${map.metric} difference: ${number(map.clean)} clean, ${number(map.corrupted)} corrupted.`;
+}

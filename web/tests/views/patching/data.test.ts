@@ -1,0 +1,53 @@
+import { describe, expect, it } from "vitest";
+import { bodyOf, cellName, columnNames, drawn, markOf, pairOf, quoted, valuesOf, type PatchMap } from "../../../src/views/patching/data";
+import { targetsIn } from "../../../src/views/graphs/names";
+
+const PAIR = { clean: "a b", corrupted: "a c", answers: "' d'", wrong: "' e', ' f'" };
+const map: PatchMap = {
+  model: "m", set: "s", metric: "logit", method: "attribution", n_pairs: 2, refused: [], clean: 1, corrupted: -1, right: 1,
+  columns: ["before", "last"], other: null, effects: [[0.5, null], [-2, 1]],
+};
+
+describe("what the address asks for", () => {
+  it("is a set by its parts, or a pair by its positions", () => {
+    expect(bodyOf({ set: "two-hop", kind: "heads" }, "m")).toEqual({ model: "m", task: "two-hop", kind: "heads", way: "denoising", value: "counterfactual", by: "parts", seed: 0 });
+    expect(bodyOf(PAIR, "m")).toMatchObject({ by: "positions", pairs: [{ clean: "a b", answers: [" d"], wrong: [" e", " f"] }] });
+  });
+  it("is nothing without pairs or a model", () => {
+    expect(bodyOf({}, "m")).toBeNull();
+    expect(bodyOf({ set: "two-hop" }, "")).toBeNull();
+    expect(pairOf({ ...PAIR, answers: "" })).toBeNull();
+  });
+  it("leaves out what does not go together", () => {
+    expect(bodyOf({ set: "s", value: "mean" }, "m")?.value).toBe("counterfactual");
+    expect(bodyOf({ set: "s", way: "noising", value: "mean" }, "m")?.value).toBe("mean");
+    expect(valuesOf("noising", true)).not.toContain("mean");
+    expect(bodyOf({ set: "s", kind: "neurons" }, "m")?.kind).toBe("resid_post");
+  });
+  it("keeps the spaces of tokens", () => {
+    expect(targetsIn(quoted([" d", "it's"]))).toEqual([" d", "it's"]);
+  });
+});
+
+describe("cells", () => {
+  it("are as hot as their effect, and empty where there is none", () => {
+    const mark = markOf(map, 2);
+    expect(mark(0, 0)).toEqual({ text: "+0.50", heat: 0.25 });
+    expect(mark(1, 0).heat).toBe(-1);
+    expect(mark(0, 1).heat).toBeNaN();
+    expect(markOf({ ...map, effects: [[0.004]] }, 2)(0, 0).text).toBe("·");
+  });
+  it("are named", () => {
+    expect(cellName("heads", ["0", "1"], { row: 3, column: 1 })).toBe("head 3.1");
+    expect(cellName("attn_out", columnNames(map), { row: 0, column: 1 })).toBe("Attention, layer 0, last");
+    expect(columnNames({ ...map, columns: [" a", " b"], other: [" a", " c"] })).toEqual(["␣a", "␣b / ␣c"]);
+  });
+  it("are drawn once each, only where there is a value, and the same again", () => {
+    const all = drawn(map, () => false, 9, 0);
+    expect(new Set(all.map((one) => `${one.row}.${one.column}`))).toEqual(new Set(["0.0", "1.0", "1.1"]));
+    expect(drawn(map, (one) => one.row === 1, 9, 0)).toEqual([{ row: 0, column: 0 }]);
+    const many = { ...map, effects: Array.from({ length: 30 }, () => Array.from({ length: 9 }, () => 1)) };
+    expect(drawn(many, () => false, 8, 1)).toEqual(drawn(many, () => false, 8, 1));
+    expect(drawn(many, () => false, 8, 1)).not.toEqual(drawn(many, () => false, 8, 2));
+  });
+});
