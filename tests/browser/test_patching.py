@@ -112,6 +112,21 @@ def test_the_whole_map_is_run_by_a_job_and_both_can_be_seen(heads: Page):
     expect(choice).to_be_visible()
 
 
+def test_tokens_that_come_twice_are_told_apart(page: Page, planted: Microscope):
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    words = PAIR.clean.split()
+    assert len(set(words)) < len(words)
+    page.goto(planted.link(f"/patching?{urlencode(OWN)}"))
+    page.get_by_role("grid").focus()
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("gridcell")).to_contain_text("layer 0, token 1 “")
+    page.get_by_role("button", name="Run all cells exactly").click()
+    expect(page.get_by_role("region", name="Estimates and runs")).to_contain_text(
+        f"{2 * (1 + len(words))} cells: correlation", timeout=90_000
+    )
+
+
 def test_a_pair_of_unequal_length_is_refused_in_words(page: Page, planted: Microscope):
     page.goto(planted.link(f"/patching?{urlencode(OWN | {'corrupted': 'the'})}"))
     expect(page.get_by_role("alert")).to_contain_text("Patching goes token by token")

@@ -128,6 +128,9 @@ def test_the_attention_of_a_head_is_shown_and_changed(prompt_page: Page):
     panel.get_by_text("Table", exact=True).click()
     weights = [float(text) for text in panel.locator("tbody tr td:nth-child(3)").all_inner_texts()]
     assert sum(weights) == pytest.approx(1, abs=0.03), "a row of attention sums to one, but for its rounding to bytes"
+    panel.get_by_role("link", name="the head's page").click()
+    expect(prompt_page.get_by_role("heading", level=1)).to_contain_text(re.compile(r"Head \d\.1"))
+    expect(prompt_page.get_by_role("region", name="Attention")).to_contain_text("From where it reads")
 
 
 def test_two_prompts_are_compared(prompt_page: Page, kept: dict[str, str]):

@@ -55,10 +55,11 @@ export function columnNames(map: PatchMap): string[] {
   });
 }
 
-/** What a cell is, in words. */
-export function cellName(kind: string, names: readonly string[], cell: Cell): string {
-  const column = names[cell.column] ?? "";
-  return kind === "heads" ? `head ${cell.row}.${column}` : `${KINDS.find((one) => one.name === kind)?.title ?? kind}, layer ${cell.row}, ${column}`;
+/** What a cell is, in words; tokens are numbered, since the same one may come twice. */
+export function cellName(kind: string, map: PatchMap, cell: Cell): string {
+  if (kind === "heads") return `head ${cell.row}.${cell.column}`;
+  const name = columnNames(map)[cell.column] ?? "";
+  return `${KINDS.find((one) => one.name === kind)?.title ?? kind}, layer ${cell.row}, ${map.other ? `token ${cell.column} “${name}”` : name}`;
 }
 
 /** The text and the heat of each cell; what rounds to nothing is a dot, so that the others stand out. */
@@ -87,5 +88,5 @@ export function drawn(map: PatchMap, except: (cell: Cell) => boolean, n: number,
 /** What the set is like, in one line. */
 export function setInWords(map: PatchMap): string {
   const one = map.n_pairs === 1;
-  return `${one ? "One pair" : `${number(map.n_pairs)} pairs`}${map.refused.length > 0 ? ` (${number(map.refused.length)} more do not fit this tokenizer)` : ""}. ${one ? "" : "Mean "}${map.metric} difference: ${number(map.clean)} clean, ${number(map.corrupted)} corrupted.`;
+  return `${one ? "One pair" : `${number(map.n_pairs)} pairs`}${map.refused.length > 0 ? ` (${number(map.refused.length)} more do not fit this tokenizer)` : ""}. ${one ? (map.metric === "logit" ? "Logit" : "Probability") : `Mean ${map.metric}`} difference: ${number(map.clean)} clean, ${number(map.corrupted)} corrupted.`;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bodyOf, cellName, columnNames, drawn, markOf, pairOf, quoted, valuesOf, type PatchMap } from "../../../src/views/patching/data";
+import { bodyOf, cellName, columnNames, drawn, markOf, pairOf, quoted, setInWords, valuesOf, type PatchMap } from "../../../src/views/patching/data";
 import { targetsIn } from "../../../src/views/graphs/names";
 
 const PAIR = { clean: "a b", corrupted: "a c", answers: "' d'", wrong: "' e', ' f'" };
@@ -29,6 +29,13 @@ describe("what the address asks for", () => {
   });
 });
 
+describe("a set in words", () => {
+  it("says how many pairs there are and how many did not fit", () => {
+    expect(setInWords({ ...map, refused: ["x"] })).toBe("2 pairs (1 more do not fit this tokenizer). Mean logit difference: 1 clean, −1 corrupted.");
+    expect(setInWords({ ...map, n_pairs: 1 })).toBe("One pair. Logit difference: 1 clean, −1 corrupted.");
+  });
+});
+
 describe("cells", () => {
   it("are as hot as their effect, and empty where there is none", () => {
     const mark = markOf(map, 2);
@@ -38,9 +45,11 @@ describe("cells", () => {
     expect(markOf({ ...map, effects: [[0.004]] }, 2)(0, 0).text).toBe("·");
   });
   it("are named", () => {
-    expect(cellName("heads", ["0", "1"], { row: 3, column: 1 })).toBe("head 3.1");
-    expect(cellName("attn_out", columnNames(map), { row: 0, column: 1 })).toBe("Attention, layer 0, last");
-    expect(columnNames({ ...map, columns: [" a", " b"], other: [" a", " c"] })).toEqual(["␣a", "␣b / ␣c"]);
+    expect(cellName("heads", map, { row: 3, column: 1 })).toBe("head 3.1");
+    expect(cellName("attn_out", map, { row: 0, column: 1 })).toBe("Attention, layer 0, last");
+    const ofPair = { ...map, columns: [" a", " b", " a"], other: [" a", " c", " a"] };
+    expect(columnNames(ofPair)).toEqual(["␣a", "␣b / ␣c", "␣a"]);
+    expect(cellName("mlp_out", ofPair, { row: 2, column: 2 })).toBe("MLP, layer 2, token 2 “␣a”");
   });
   it("are drawn once each, only where there is a value, and the same again", () => {
     const all = drawn(map, () => false, 9, 0);
