@@ -10,8 +10,8 @@ from hooke.errors import UnknownName, did_you_mean
 from hooke.lab import Lab, open_lab, provenance, staged, write_json, writing
 from hooke.models.edits import Edit
 from hooke.models.model import Model
-from hooke.specimens import induction, two_hop
-from hooke.specimens.planted import Planted, Specimen
+from hooke.specimens import gated_refusal, induction, two_hop
+from hooke.specimens.planted import Planted, PlantedDirection, Specimen
 from hooke.specimens.weights import Weights, opened, random_like, weights_hash
 from hooke.specimens.words import word_tokenizer
 from hooke.text.pairs import PromptPair
@@ -32,6 +32,8 @@ class Recipe:
     """For each prompt another of as many tokens, its answer, and what was changed."""
     circuit: frozenset[str]
     """Edges between components along which such a change comes to the answer; see `Specimen`."""
+    directions: Callable[[], tuple[PlantedDirection, ...]] = tuple
+    """Directions that decide what it does."""
 
 
 SPECIMENS: dict[str, Recipe] = {
@@ -40,6 +42,15 @@ SPECIMENS: dict[str, Recipe] = {
     ),
     "two-hop": Recipe(
         two_hop.ABOUT, two_hop.WORDS, two_hop.weights, two_hop.cases, two_hop.corruptions, two_hop.CIRCUIT
+    ),
+    "gated-refusal": Recipe(
+        gated_refusal.ABOUT,
+        gated_refusal.WORDS,
+        gated_refusal.weights,
+        gated_refusal.cases,
+        gated_refusal.corruptions,
+        gated_refusal.CIRCUIT,
+        gated_refusal.planted_directions,
     ),
 }
 
@@ -71,6 +82,7 @@ def build(name: str, *, lab: Lab | None = None) -> Specimen:
         planted=truths,
         pairs=pairs,
         circuit=recipe.circuit,
+        directions=recipe.directions(),
     )
 
 
@@ -108,6 +120,7 @@ def keep(specimen: Specimen, *, lab: Lab | None = None) -> list[str]:
             write_json(aside / "provenance.json", provenance(inputs={"weights": model.fingerprint}))
             if model is specimen.model:
                 write_json(aside / "planted.json", truth(specimen))
+                write_json(aside / "directions.json", [one.data() for one in specimen.directions])
     return [specimen.model.name, specimen.twin.name, specimen.random.name]
 
 
