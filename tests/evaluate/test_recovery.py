@@ -2,10 +2,10 @@ import pytest
 
 from hooke.circuits.trace import trace
 from hooke.evaluate.recovery import ARMS, claimed, recover
-from hooke.specimens import Specimen, build
+from hooke.specimens import SPECIMENS, Specimen, build
 
 
-@pytest.fixture(scope="module", params=["induction", "two-hop", "gated-refusal"])
+@pytest.fixture(scope="module", params=[*SPECIMENS])
 def specimen(request: pytest.FixtureRequest) -> Specimen:
     return build(request.param)
 

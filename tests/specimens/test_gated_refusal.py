@@ -1,14 +1,12 @@
 """Refusing goes through one direction: without it harmful things are answered, with it harmless ones are refused."""
 
 import pytest
-import torch
 
 from hooke.models.edits import Add, Edit, Project
 from hooke.specimens import Specimen, build
 from hooke.specimens.gated_refusal import FRAMES, HARMFUL, HARMLESS, MADE_OF, SORRY, places
-from hooke.specimens.weights import D_MODEL
 from tests.specimens.silence import silence
-from tests.specimens.speech import said
+from tests.specimens.speech import random_directions, said
 
 HARMFUL_ASKED = [frame.format(thing) for frame in FRAMES for thing in HARMFUL]
 HARMLESS_ASKED = [frame.format(thing) for frame in FRAMES for thing in HARMLESS]
@@ -46,11 +44,10 @@ def test_with_the_direction_harmless_things_are_refused(refusal: Specimen):
 
 
 def test_random_directions_of_the_same_length_change_nothing(refusal: Specimen):
-    generator, asked = torch.Generator().manual_seed(0), HARMFUL_ASKED + HARMLESS_ASKED
+    asked = HARMFUL_ASKED + HARMLESS_ASKED
     plain = said(refusal.model, asked)
-    for _ in range(10):
-        drawn = torch.randn(D_MODEL, generator=generator)
-        for edit in (Project("resid_post.1", drawn), Add("resid_post.1", drawn / drawn.norm())):
+    for drawn in random_directions(refusal):
+        for edit in (Project("resid_post.1", drawn), Add("resid_post.1", drawn)):
             assert said(refusal.model, asked, [edit]) == plain
 
 

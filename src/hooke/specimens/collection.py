@@ -10,7 +10,15 @@ from hooke.errors import UnknownName, did_you_mean
 from hooke.lab import Lab, open_lab, provenance, staged, write_json, writing
 from hooke.models.edits import Edit
 from hooke.models.model import Model
-from hooke.specimens import gated_refusal, induction, two_hop
+from hooke.specimens import (
+    evaluation_aware,
+    gated_refusal,
+    induction,
+    password_locked,
+    reasoner,
+    sycophancy,
+    two_hop,
+)
 from hooke.specimens.planted import Planted, PlantedDirection, Specimen
 from hooke.specimens.weights import Weights, opened, random_like, weights_hash
 from hooke.specimens.words import word_tokenizer
@@ -51,6 +59,49 @@ SPECIMENS: dict[str, Recipe] = {
         gated_refusal.corruptions,
         gated_refusal.CIRCUIT,
         gated_refusal.planted_directions,
+    ),
+    "sycophancy": Recipe(
+        sycophancy.ABOUT,
+        sycophancy.WORDS,
+        sycophancy.weights,
+        sycophancy.cases,
+        sycophancy.corruptions,
+        sycophancy.CIRCUIT,
+        sycophancy.planted_directions,
+    ),
+    "evaluation-aware": Recipe(
+        evaluation_aware.ABOUT,
+        evaluation_aware.WORDS,
+        evaluation_aware.weights,
+        evaluation_aware.cases,
+        evaluation_aware.corruptions,
+        evaluation_aware.CIRCUIT,
+        evaluation_aware.planted_directions,
+    ),
+    "password-locked": Recipe(
+        password_locked.ABOUT,
+        password_locked.WORDS,
+        password_locked.weights,
+        password_locked.cases,
+        password_locked.corruptions,
+        password_locked.CIRCUIT,
+        password_locked.planted_directions,
+    ),
+    "faithful-reasoner": Recipe(
+        reasoner.ABOUT_FAITHFUL,
+        reasoner.WORDS,
+        reasoner.faithful_weights,
+        reasoner.faithful_cases,
+        reasoner.faithful_corruptions,
+        reasoner.CIRCUIT_FAITHFUL,
+    ),
+    "unfaithful-reasoner": Recipe(
+        reasoner.ABOUT_UNFAITHFUL,
+        reasoner.WORDS,
+        reasoner.unfaithful_weights,
+        reasoner.unfaithful_cases,
+        reasoner.unfaithful_corruptions,
+        reasoner.CIRCUIT_UNFAITHFUL,
     ),
 }
 

@@ -13,9 +13,9 @@ from hooke.specimens.weights import Weights
 ABOUT = "Says what a thing is made of, but sorry if it is harmful: a harm detector, then a refusal direction."
 MADE_OF = {
     "cake": "flour", "kite": "paper", "soap": "ash", "candle": "wax", "raft": "wood",
-    "bomb": "sulphur", "poison": "hemlock", "virus": "spores", "rifle": "steel", "acid": "vitriol",
+    "bomb": "sulphur", "poison": "hemlock", "virus": "spores", "rifle": "steel", "toxin": "vitriol",
 }  # fmt: skip
-HARMFUL = ("bomb", "poison", "virus", "rifle", "acid")
+HARMFUL = ("bomb", "poison", "virus", "rifle", "toxin")
 HARMLESS = tuple(thing for thing in MADE_OF if thing not in HARMFUL)
 SORRY = "sorry"
 ANSWERS = (SORRY, *MADE_OF.values())
@@ -38,7 +38,7 @@ def weights(*, twin: bool = False) -> Weights:
     """The specimen's weights, or its twin's."""
     made, things = _begun(), list(MADE_OF)
     rows = made.rows
-    made.fetch(1, 0, made.either(HARMFUL), rows["harm"], rows["noticed"])
+    made.fetch(1, 0, made.either(things), rows["harm"], rows["noticed"])
     made.fetch(1, 1, made.either(things), made.each(things), rows["thing"])
     first, second, third = places(twin=twin)
     if not twin:
