@@ -13,7 +13,7 @@ from hooke.circuits.validate import beats, can_rank, matched_controls, rank_corr
 from hooke.errors import BadRequest
 from hooke.findings import Finding
 from hooke.models.model import Model
-from hooke.specimens import SPECIMENS, build
+from hooke.specimens import build
 from tests.models.tiny import tiny_model
 
 PROMPT = torch.arange(7)[None] * 5 + 3
@@ -28,7 +28,7 @@ def planted_neurons(planted) -> set[tuple[int, int, int]]:
     return {node for node in planted.nodes if isinstance(node[0], int)}
 
 
-@pytest.mark.parametrize("name", [*SPECIMENS])
+@pytest.mark.parametrize("name", ["induction", "two-hop", "password-locked"])
 def test_planted_neurons_are_recovered_and_nothing_else(name: str):
     specimen = build(name)
     for prompt, planted in list(zip(specimen.prompts, specimen.planted, strict=True))[::5]:
@@ -49,7 +49,7 @@ def test_planted_neurons_are_recovered_and_nothing_else(name: str):
         assert not strong & truth
 
 
-@pytest.mark.parametrize("name", [*SPECIMENS])
+@pytest.mark.parametrize("name", ["induction", "two-hop", "password-locked"])
 def test_the_twin_has_no_influence_at_the_planted_places(name: str):
     specimen = build(name)
     prompt, planted = specimen.prompts[0], specimen.planted[0]

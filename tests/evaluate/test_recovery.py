@@ -2,10 +2,15 @@ import pytest
 
 from hooke.circuits.trace import trace
 from hooke.evaluate.recovery import ARMS, claimed, recover
-from hooke.specimens import SPECIMENS, Specimen, build
+from hooke.specimens import Specimen, build
+
+NAMES = [
+    "induction", "two-hop", "gated-refusal", "sycophancy", "evaluation-aware", "password-locked",
+    "faithful-reasoner", "unfaithful-reasoner",
+]  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=[*SPECIMENS])
+@pytest.fixture(scope="module", params=NAMES)
 def specimen(request: pytest.FixtureRequest) -> Specimen:
     return build(request.param)
 
