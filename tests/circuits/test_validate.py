@@ -28,7 +28,7 @@ def planted_neurons(planted) -> set[tuple[int, int, int]]:
     return {node for node in planted.nodes if isinstance(node[0], int)}
 
 
-@pytest.mark.parametrize("name", ["induction", "two-hop"])
+@pytest.mark.parametrize("name", ["induction", "two-hop", "password-locked"])
 def test_planted_neurons_are_recovered_and_nothing_else(name: str):
     specimen = build(name)
     for prompt, planted in list(zip(specimen.prompts, specimen.planted, strict=True))[::5]:
@@ -49,7 +49,7 @@ def test_planted_neurons_are_recovered_and_nothing_else(name: str):
         assert not strong & truth
 
 
-@pytest.mark.parametrize("name", ["induction", "two-hop"])
+@pytest.mark.parametrize("name", ["induction", "two-hop", "password-locked"])
 def test_the_twin_has_no_influence_at_the_planted_places(name: str):
     specimen = build(name)
     prompt, planted = specimen.prompts[0], specimen.planted[0]

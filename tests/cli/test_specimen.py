@@ -23,6 +23,13 @@ def test_show(hooke: Hooke):
     assert "neurons.0/" in shown
 
 
+def test_show_names_the_directions_that_decide(hooke: Hooke):
+    (refusal,) = hooke("specimen show gated-refusal --json").data["directions"]
+    assert (refusal["name"], refusal["site"], len(refusal["vector"])) == ("refusal", "resid_post.1", 256)
+    assert "resid_post.1" in hooke("specimen show gated-refusal").out
+    assert hooke("specimen show two-hop --json").data["directions"] == []
+
+
 def test_recover_finds_what_was_planted_and_nothing_in_the_twin(hooke: Hooke):
     specimen, twin, random = hooke("specimen recover induction --json").data["found"]
     assert (specimen["node_recall"]["value"], specimen["edge_precision"]["value"]) == (1, 1)

@@ -4,8 +4,13 @@ from hooke.circuits.trace import trace
 from hooke.evaluate.recovery import ARMS, claimed, recover
 from hooke.specimens import Specimen, build
 
+NAMES = [
+    "induction", "two-hop", "gated-refusal", "sycophancy", "evaluation-aware", "password-locked",
+    "faithful-reasoner", "unfaithful-reasoner",
+]  # fmt: skip
 
-@pytest.fixture(scope="module", params=["induction", "two-hop"])
+
+@pytest.fixture(scope="module", params=NAMES)
 def specimen(request: pytest.FixtureRequest) -> Specimen:
     return build(request.param)
 

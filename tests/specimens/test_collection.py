@@ -13,9 +13,10 @@ from hooke.circuits.pairs import open_pairs
 from hooke.circuits.patch import PatchSettings, patch
 from hooke.errors import UnknownName
 from hooke.lab import open_lab
+from hooke.sites import parse_site
 from hooke.specimens import Specimen, build, keep
 from hooke.specimens.collection import answer_probabilities, truth
-from hooke.specimens.weights import D_MLP, N_LAYERS
+from hooke.specimens.weights import D_MLP
 from tests.specimens.influence import influence
 from tests.specimens.silence import chance, only, silence, silence_all
 
@@ -37,7 +38,8 @@ def test_no_other_neuron_is_needed(specimen: Specimen):
     drawn = random.Random(0)
     for prompt, answer, planted in zip(specimen.prompts, specimen.answers, specimen.planted, strict=True):
         taken = {(layer, index) for layer, index, _ in planted.neurons}
-        others = [(layer, index) for layer in range(N_LAYERS) for index in range(D_MLP) if (layer, index) not in taken]
+        every = [(layer, index) for layer in range(specimen.model.n_layers) for index in range(D_MLP)]
+        others = [neuron for neuron in every if neuron not in taken]
         for layer, index in drawn.sample(others, 20):
             assert chance(specimen.model, prompt, answer, [silence(layer, index)]) > 0.9, (prompt, layer, index)
 
@@ -59,7 +61,8 @@ def test_gradients_find_the_planted_neurons_and_no_others(specimen: Specimen):
 def test_gradients_find_no_planted_neuron_in_the_others(specimen: Specimen, other: str):
     for prompt, planted in zip(specimen.prompts, specimen.planted, strict=True):
         found = influence(getattr(specimen, other), prompt, int(planted.nodes[-1][1]))
-        strongest = sorted(found, key=lambda neuron: -abs(found[neuron]))[: len(planted.neurons)]
+        counted = [neuron for neuron, value in found.items() if abs(value) > 0.02]
+        strongest = sorted(counted, key=lambda neuron: -abs(found[neuron]))[: len(planted.neurons)]
         assert not set(strongest) & set(planted.neurons)
         if other == "twin":
             assert max(abs(found[neuron]) for neuron in planted.neurons) < 0.02
@@ -68,7 +71,7 @@ def test_gradients_find_no_planted_neuron_in_the_others(specimen: Specimen, othe
 def test_other_neurons_fire_too(specimen: Specimen):
     # A tracer has something to be misled by.
     run = specimen.model.run(specimen.prompts[0], capture=["neurons.*"])
-    firing = sum(int((run[f"neurons.{layer}"] > 0).sum()) for layer in range(N_LAYERS))
+    firing = sum(int((run[f"neurons.{layer}"] > 0).sum()) for layer in range(specimen.model.n_layers))
     assert firing > 20 * len(specimen.planted[0].neurons)
 
 
@@ -133,7 +136,24 @@ def test_kept_specimens_open_by_name(specimen: Specimen):
         assert torch.equal(found.logits, expected.logits)
     folder = open_lab().path("models", names[0])
     assert json.loads((folder / "planted.json").read_text()) == truth(specimen)
+    directions = json.loads((folder / "directions.json").read_text())
+    assert [one["name"] for one in directions] == [one.name for one in specimen.directions]
     assert keep(specimen) == names, "again is no harm"
+
+
+def test_directions_have_length_one_and_a_place(specimen: Specimen):
+    for one in specimen.directions:
+        assert float(one.vector.norm()) == pytest.approx(1, abs=1e-5)
+        assert specimen.model.has(parse_site(one.site))
+        assert one.vector.tolist() == one.data()["vector"]
+
+
+def test_in_the_twin_nothing_goes_along_a_planted_direction(specimen: Specimen):
+    for one in specimen.directions:
+        runs = [model.run(list(specimen.prompts), capture=[one.site]) for model in (specimen.model, specimen.twin)]
+        mine, twins = (float((run[one.site] @ one.vector).abs().max()) for run in runs)
+        assert mine > 0.8
+        assert twins < 0.01
 
 
 def test_it_speaks(specimen: Specimen):

@@ -53,9 +53,14 @@ def show(name: SpecimenName, /, *, everywhere: Everywhere = Everywhere()) -> Ans
         table(("prompt", "answer", "specimen>", "twin>", "random>"), rows),
         "",
         table(("planted on the first prompt", "meaning", "leads to"), _nodes(specimen.planted[0])),
-        note("All prompts: --json."),
     ]
-    return Answer(data={"name": name, "about": SPECIMENS[name].about, "cases": cases}, shown=tuple(shown))
+    if specimen.directions:
+        rows = [(one.name, one.site, one.about) for one in specimen.directions]
+        shown += ["", table(("direction", "site", "meaning"), rows)]
+    shown.append(note("All prompts: --json."))
+    directions = [one.data() for one in specimen.directions]
+    data = {"name": name, "about": SPECIMENS[name].about, "cases": cases, "directions": directions}
+    return Answer(data=data, shown=tuple(shown))
 
 
 def recover(name: SpecimenName, /, *, seed: int = 0, everywhere: Everywhere = Everywhere()) -> Answer:
@@ -166,7 +171,7 @@ def build(name: SpecimenName, /, *, everywhere: Everywhere = Everywhere()) -> An
     """Keep a specimen, its twin and its random control in the lab.
 
     They can be loaded by name from then on, by every verb. What was planted is written beside the specimen, in
-    planted.json.
+    planted.json, and directions that decide what it does in directions.json.
     """
     from hooke.specimens import build as build_specimen
     from hooke.specimens import keep

@@ -10,8 +10,16 @@ from hooke.errors import UnknownName, did_you_mean
 from hooke.lab import Lab, open_lab, provenance, staged, write_json, writing
 from hooke.models.edits import Edit
 from hooke.models.model import Model
-from hooke.specimens import induction, two_hop
-from hooke.specimens.planted import Planted, Specimen
+from hooke.specimens import (
+    evaluation_aware,
+    gated_refusal,
+    induction,
+    password_locked,
+    reasoner,
+    sycophancy,
+    two_hop,
+)
+from hooke.specimens.planted import Planted, PlantedDirection, Specimen
 from hooke.specimens.weights import Weights, opened, random_like, weights_hash
 from hooke.specimens.words import word_tokenizer
 from hooke.text.pairs import PromptPair
@@ -32,6 +40,8 @@ class Recipe:
     """For each prompt another of as many tokens, its answer, and what was changed."""
     circuit: frozenset[str]
     """Edges between components along which such a change comes to the answer; see `Specimen`."""
+    directions: Callable[[], tuple[PlantedDirection, ...]] = tuple
+    """Directions that decide what it does."""
 
 
 SPECIMENS: dict[str, Recipe] = {
@@ -40,6 +50,58 @@ SPECIMENS: dict[str, Recipe] = {
     ),
     "two-hop": Recipe(
         two_hop.ABOUT, two_hop.WORDS, two_hop.weights, two_hop.cases, two_hop.corruptions, two_hop.CIRCUIT
+    ),
+    "gated-refusal": Recipe(
+        gated_refusal.ABOUT,
+        gated_refusal.WORDS,
+        gated_refusal.weights,
+        gated_refusal.cases,
+        gated_refusal.corruptions,
+        gated_refusal.CIRCUIT,
+        gated_refusal.planted_directions,
+    ),
+    "sycophancy": Recipe(
+        sycophancy.ABOUT,
+        sycophancy.WORDS,
+        sycophancy.weights,
+        sycophancy.cases,
+        sycophancy.corruptions,
+        sycophancy.CIRCUIT,
+        sycophancy.planted_directions,
+    ),
+    "evaluation-aware": Recipe(
+        evaluation_aware.ABOUT,
+        evaluation_aware.WORDS,
+        evaluation_aware.weights,
+        evaluation_aware.cases,
+        evaluation_aware.corruptions,
+        evaluation_aware.CIRCUIT,
+        evaluation_aware.planted_directions,
+    ),
+    "password-locked": Recipe(
+        password_locked.ABOUT,
+        password_locked.WORDS,
+        password_locked.weights,
+        password_locked.cases,
+        password_locked.corruptions,
+        password_locked.CIRCUIT,
+        password_locked.planted_directions,
+    ),
+    "faithful-reasoner": Recipe(
+        reasoner.ABOUT_FAITHFUL,
+        reasoner.WORDS,
+        reasoner.faithful_weights,
+        reasoner.faithful_cases,
+        reasoner.faithful_corruptions,
+        reasoner.CIRCUIT_FAITHFUL,
+    ),
+    "unfaithful-reasoner": Recipe(
+        reasoner.ABOUT_UNFAITHFUL,
+        reasoner.WORDS,
+        reasoner.unfaithful_weights,
+        reasoner.unfaithful_cases,
+        reasoner.unfaithful_corruptions,
+        reasoner.CIRCUIT_UNFAITHFUL,
     ),
 }
 
@@ -71,6 +133,7 @@ def build(name: str, *, lab: Lab | None = None) -> Specimen:
         planted=truths,
         pairs=pairs,
         circuit=recipe.circuit,
+        directions=recipe.directions(),
     )
 
 
@@ -108,6 +171,7 @@ def keep(specimen: Specimen, *, lab: Lab | None = None) -> list[str]:
             write_json(aside / "provenance.json", provenance(inputs={"weights": model.fingerprint}))
             if model is specimen.model:
                 write_json(aside / "planted.json", truth(specimen))
+                write_json(aside / "directions.json", [one.data() for one in specimen.directions])
     return [specimen.model.name, specimen.twin.name, specimen.random.name]
 
 

@@ -1,8 +1,11 @@
 """What is known of a specimen: on each prompt, the nodes and edges that were planted, and what each neuron means."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from jaxtyping import Float
+from torch import Tensor
 
 from hooke.models.model import Model
 from hooke.text.pairs import PromptPair
@@ -37,6 +40,22 @@ class Planted:
         }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PlantedDirection:
+    """A direction of the stream that stands for something, wherever in the text it is."""
+
+    name: str
+    site: str
+    """Where it can be read, ablated and steered: 'resid_post.1'."""
+    vector: Float[Tensor, " d_model"]
+    """Of length 1; the stream goes along it by almost 1 where the thing is, and by 0 where it is not."""
+    about: str
+
+    def data(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"name": self.name, "site": self.site, "about": self.about, "vector": self.vector.tolist()}
+
+
 @dataclass(frozen=True, slots=True)
 class Specimen:
     """A model with a planted mechanism, and two without it that look alike from outside."""
@@ -57,6 +76,8 @@ class Specimen:
     circuit: frozenset[str]
     """Edges between components that carry what differs within a pair to the answer: 'input->m0', 'm0->a1.h0<v>',
     'a1.h0->logits'; a component is the input, a head, a whole MLP or the logits, and a head reads by q, k and v."""
+    directions: tuple[PlantedDirection, ...] = ()
+    """Directions that decide what the specimen does; in the twin nothing reads or writes them."""
 
     @property
     def models(self) -> dict[str, Model]:
@@ -66,5 +87,10 @@ class Specimen:
 
 def chain(*labelled: tuple[Node, str]) -> Planted:
     """A truth that is one path, from nodes with their labels."""
-    nodes = tuple(node for node, _ in labelled)
-    return Planted(nodes, tuple(zip(nodes, nodes[1:], strict=False)), dict(labelled))
+    return joined(dict(labelled), [node for node, _ in labelled])
+
+
+def joined(labels: Mapping[Node, str], *paths: Sequence[Node]) -> Planted:
+    """A truth of several paths that share nodes; `labels` has the nodes in the order of the forward pass."""
+    steps = (step for path in paths for step in zip(path, path[1:], strict=False))
+    return Planted(tuple(labels), tuple(dict.fromkeys(steps)), dict(labels))

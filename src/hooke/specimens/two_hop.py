@@ -6,28 +6,11 @@ answer. No weight leads from a city to an answer but through its country's neuro
 a table: a neuron per city, and one per city and relation, at other places; no neuron stands for a country.
 """
 
-import random
 from dataclasses import dataclass
 
-import torch
-
-from hooke.specimens.planted import Planted
-from hooke.specimens.weights import (
-    BALLAST,
-    D_MLP,
-    LOGIT_GAIN,
-    MATCH,
-    SCRATCH,
-    Weights,
-    always_look_for,
-    blank,
-    directions,
-    fill_idle_heads,
-    fill_idle_neurons,
-    unit_rows,
-    write_head,
-    write_neuron,
-)
+from hooke.specimens.drafts import BOTH, Draft, draft, spots
+from hooke.specimens.planted import Node, Planted, joined
+from hooke.specimens.weights import Weights
 
 ABOUT = "The language or the currency of a city's country: a neuron per country, then one per country and relation."
 COUNTRIES = {
@@ -50,8 +33,6 @@ CIRCUIT = frozenset({
     "input->m0", "m0->a1.h0<v>", "input->a1.h1<v>", "a1.h0->m1", "a1.h1->m1", "m1->logits",
 })  # fmt: skip
 _SEED = 2
-_BOTH = -1.4
-"""Bias of a neuron that fires only when both of its inputs, each almost 1, are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,63 +45,32 @@ class Places:
 
 def places(*, twin: bool) -> Places:
     """Where the neurons of the specimen stand (subjects are countries), or those of its twin (cities)."""
-    drawn = random.Random(_SEED)
-    first, second = (drawn.sample(range(D_MLP), D_MLP) for _ in range(2))
-    n_first, n_second = len(COUNTRIES), len(COUNTRIES) * len(FACTS)
-    first, second = (first[n_first:], second[n_second:]) if twin else (first, second)
-    subjects = CITIES if twin else tuple(COUNTRIES)
-    pairs = [(subject, relation) for subject in subjects for relation in FACTS]
-    return Places(dict(zip(subjects, first, strict=False)), dict(zip(pairs, second, strict=False)))
+    pairs, twins = ([(one, relation) for one in subjects for relation in FACTS] for subjects in (COUNTRIES, CITIES))
+    subject, asked = spots([[*COUNTRIES], pairs], [CITIES, twins], seed=_SEED, twin=twin)
+    return Places(subject, asked)
 
 
 def weights(*, twin: bool = False) -> Weights:
     """The specimen's weights, or its twin's."""
-    generator = torch.Generator().manual_seed(_SEED)
-    n_cities, n_relations = len(CITIES), len(FACTS)
-    sizes = {"ballast": 1, "start": 1, "word": len(WORDS), "subject": n_cities, "fetched": n_cities}
-    rows = directions(sizes | {"asked": n_relations, "said": len(ANSWERS), "scratch": SCRATCH})
-    made, idle_reads = blank(len(WORDS) + 2), torch.cat([rows["word"], rows["scratch"]])
-    embedding = made["transformer.wte.weight"]
-    embedding[:] = BALLAST * rows["ballast"] + unit_rows(len(embedding), rows["scratch"], generator)
-    embedding[0] += rows["start"][0]
-    embedding[2:] += rows["word"]
-    made["transformer.wpe.weight"][:] = unit_rows(len(made["transformer.wpe.weight"]), rows["scratch"], generator)
-    made["lm_head.weight"][[TOKEN[answer] for answer in ANSWERS]] = LOGIT_GAIN * rows["said"]
-
-    word = {name: rows["word"][at - 2] for name, at in TOKEN.items()}
-    relations = torch.stack([word[relation] for relation in FACTS])
-    _fetch(made, 0, sum(word[city] for city in CITIES), rows["subject"], rows["fetched"], rows["start"][0])  # pyright: ignore
-    _fetch(made, 1, relations.sum(0), relations, rows["asked"], rows["start"][0])
-    used = _write_neurons(made, rows, word, twin=twin)
-    fill_idle_heads(made, {(1, 0), (1, 1)}, reads=idle_reads, scratch=rows["scratch"], generator=generator)
-    fill_idle_neurons(made, used, reads=idle_reads, scratch=rows["scratch"], generator=generator)
-    return made
+    sizes = {"subject": len(CITIES), "fetched": len(CITIES), "asked": len(FACTS)}
+    made = draft(WORDS, ANSWERS, sizes, seed=_SEED)
+    made.fetch(1, 0, made.either(CITIES), made.rows["subject"], made.rows["fetched"])
+    made.fetch(1, 1, made.either(FACTS), made.each(FACTS), made.rows["asked"])
+    _write_neurons(made, twin=twin)
+    return made.finished()
 
 
-def _fetch(
-    made: Weights, head: int, sought: torch.Tensor, value: torch.Tensor, output: torch.Tensor, start: torch.Tensor
-) -> None:
-    """A head of layer 1 that looks for one kind of word, and at the start of the text where there is none."""
-    nothing = torch.zeros(0, len(sought), dtype=sought.dtype)
-    write_head(made, 1, head, query=nothing, key=nothing, value=value, output=output)
-    always_look_for(made, 1, head, sought + start / 2, score=MATCH)
-
-
-def _write_neurons(
-    made: Weights, rows: dict[str, torch.Tensor], word: dict[str, torch.Tensor], *, twin: bool
-) -> set[tuple[int, int]]:
-    """Write the neurons of either model, and return which they are."""
-    at = places(twin=twin)
+def _write_neurons(made: Draft, *, twin: bool) -> None:
+    """Write the neurons of either model."""
+    at, rows = places(twin=twin), made.rows
     order, relations = list(at.subject), list(FACTS)
     for subject, index in at.subject.items():
         cities = (subject,) if twin else COUNTRIES[subject]
-        reads = torch.stack([word[city] for city in cities]).sum(0)
-        write_neuron(made, 0, index, reads=reads, writes=rows["subject"][order.index(subject)])
+        made.neuron(0, index, made.either(cities), rows["subject"][order.index(subject)])
     for (subject, relation), index in at.asked.items():
         answer = FACTS[relation][COUNTRY_OF[subject] if twin else subject]
         reads = rows["fetched"][order.index(subject)] + rows["asked"][relations.index(relation)]
-        write_neuron(made, 1, index, reads=reads, writes=rows["said"][ANSWERS.index(answer)], bias=_BOTH)
-    return {(0, index) for index in at.subject.values()} | {(1, index) for index in at.asked.values()}
+        made.neuron(1, index, reads, made.said[answer], BOTH)
 
 
 def cases() -> list[tuple[str, str, Planted]]:
@@ -155,13 +105,12 @@ def _case(city: str, relation: str) -> tuple[str, str, Planted]:
     place, asked_place, last = 7, 2, 8  # BOS stands at position 0
     country, at = COUNTRY_OF[city], places(twin=False)
     answer = FACTS[relation][country]
-    labels = {
+    labels: dict[Node, str] = {
         ("token", asked_place): f"'{relation}'",
         ("token", place): f"'{city}'",
         (0, at.subject[country], place): f"the country is {country}",
         (1, at.asked[country, relation], last): f"the {relation} of {country} is asked for",
         ("logit", TOKEN[answer]): f"'{answer}' comes next",
     }
-    asked, subject, first, second, logit = nodes = tuple(labels)
-    edges = ((subject, first), (first, second), (asked, second), (second, logit))
-    return _prompt(city, relation), answer, Planted(nodes, edges, labels)
+    asked, subject, first, second, logit = labels
+    return _prompt(city, relation), answer, joined(labels, (subject, first, second, logit), (asked, second))
