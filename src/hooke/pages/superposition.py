@@ -147,11 +147,11 @@ def _phases(data: dict[str, Any]) -> Markup:
     for fate, word in enumerate(FATES):
         parts.append(
             mark(
-                '<rect class="fate-{0}" x="{1}" y="{2}" width="12" height="12"/>', fate, 40 + 130.0 * fate, bottom - 10
+                '<rect class="fate-{0}" x="{1}" y="{2}" width="12" height="12"/>', fate, 40 + 150.0 * fate, bottom - 10
             )
         )
-        parts.append(mark('<text x="{}" y="{}">{}</text>', 57 + 130.0 * fate, bottom, word))
-    return svg(430.0, bottom + 8, "What becomes of the last feature, by density and relative importance", parts)
+        parts.append(mark('<text x="{}" y="{}">{}</text>', 57 + 150.0 * fate, bottom, word))
+    return svg(470.0, bottom + 8, "What becomes of the last feature, by density and relative importance", parts)
 
 
 def _bodies(data: dict[str, Any]) -> Markup:
