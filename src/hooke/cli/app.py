@@ -80,6 +80,14 @@ VERBS: dict[str, tuple[str, str]] = {
         "specimen:recover",
         "Trace a specimen and see whether what was planted is found, and found nowhere else.",
     ),
+    "specimen superposition": (
+        "superposition:superposition",
+        "Train toy models of superposition, and hold what they do against what was published.",
+    ),
+    "specimen dictionaries": (
+        "planted:dictionaries",
+        "Train each kind of dictionary on planted directions, and see how many it finds.",
+    ),
     "specimen build": ("specimen:build", "Keep a specimen, its twin and its random control in the lab."),
     "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),
     "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),

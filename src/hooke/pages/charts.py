@@ -63,7 +63,7 @@ def line_chart(
     ordered = sorted(lines, key=lambda line: line.role == "treated")
     parts += [_line(line, place, x, y) for place, line in enumerate(ordered)]
     parts += _names(ordered, y)
-    return _svg(WIDTH, HEIGHT, title, parts)
+    return svg(WIDTH, HEIGHT, title, parts)
 
 
 def _names(lines: Sequence[Line], y: Scale) -> list[Markup]:
@@ -79,7 +79,7 @@ def _names(lines: Sequence[Line], y: Scale) -> list[Markup]:
         heights[place] = min(heights[place], lowest)
         lowest = heights[place] - _LINE_HEIGHT
     return [
-        _mark('<text class="{}" x="{}" y="{}">{}</text>', line.role, WIDTH - RIGHT + 8, height, line.name)
+        mark('<text class="{}" x="{}" y="{}">{}</text>', line.role, WIDTH - RIGHT + 8, height, line.name)
         for height, (_, line) in zip(heights, named, strict=True)
     ]
 
@@ -89,12 +89,10 @@ def _line(line: Line, place: int, x: Scale, y: Scale) -> Markup:
     lower = [(x(point.x), y(point.low)) for point in reversed(line.points)]
     middle = [(x(point.x), y(point.y)) for point in line.points]
     dots = Markup("").join(
-        _mark(
-            '<circle class="{}" cx="{}" cy="{}" r="{}"/>', line.role, left, height, 3 if line.role == "treated" else 2
-        )
+        mark('<circle class="{}" cx="{}" cy="{}" r="{}"/>', line.role, left, height, 3 if line.role == "treated" else 2)
         for left, height in middle
     )
-    return _mark(
+    return mark(
         '<polygon class="band {0}" points="{1}"/><polyline class="{0} line-{2}" points="{3}"/>{4}',
         line.role,
         _path([*upper, *lower]),
@@ -105,7 +103,7 @@ def _line(line: Line, place: int, x: Scale, y: Scale) -> Markup:
 
 
 def _level(level: float, y: Scale) -> Markup:
-    return _mark('<line class="level" x1="{}" x2="{}" y1="{}" y2="{}"/>', LEFT, WIDTH - RIGHT, y(level), y(level))
+    return mark('<line class="level" x1="{}" x2="{}" y1="{}" y2="{}"/>', LEFT, WIDTH - RIGHT, y(level), y(level))
 
 
 def _y_ticks(points: Sequence[Point], levels: Sequence[float], is_log: bool, y_top: float | None) -> list[float]:
@@ -143,7 +141,7 @@ def _clipped(scale: Scale, is_log: bool, ticks: Sequence[float]) -> Scale:
 
 def _y_axis(ticks: Sequence[float], y: Scale) -> Markup:
     return Markup("").join(
-        _mark(
+        mark(
             '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text class="quiet end" x="{}" y="{}">{}</text>',
             LEFT,
             WIDTH - RIGHT,
@@ -159,7 +157,7 @@ def _y_axis(ticks: Sequence[float], y: Scale) -> Markup:
 
 def _x_axis(ticks: Sequence[float], x: Scale, title: str) -> Markup:
     marks = Markup("").join(
-        _mark('<line class="tick" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>', x(tick), HEIGHT - BOTTOM, HEIGHT - BOTTOM + 4)
+        mark('<line class="tick" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>', x(tick), HEIGHT - BOTTOM, HEIGHT - BOTTOM + 4)
         for tick in ticks
     )
     labels: list[Markup] = []
@@ -168,10 +166,10 @@ def _x_axis(ticks: Sequence[float], x: Scale, title: str) -> Markup:
         if x(tick) - last >= 24:
             last = x(tick)
             labels.append(
-                _mark('<text class="quiet middle" x="{}" y="{}">{}</text>', last, HEIGHT - BOTTOM + 17, number(tick))
+                mark('<text class="quiet middle" x="{}" y="{}">{}</text>', last, HEIGHT - BOTTOM + 17, number(tick))
             )
     middle = (LEFT + WIDTH - RIGHT) / 2
-    name = _mark('<text class="quiet middle" x="{}" y="{}">{}</text>', middle, HEIGHT - 6, title)
+    name = mark('<text class="quiet middle" x="{}" y="{}">{}</text>', middle, HEIGHT - 6, title)
     return Markup("").join([marks, *labels, name])
 
 
@@ -181,7 +179,7 @@ def histogram(counts: Sequence[int], edges: Sequence[str], *, title: str, x_titl
     most = max([1, *counts])
     step = (width - left - right) / max(len(counts), 1)
     bars = Markup("").join(
-        _mark(
+        mark(
             '<rect class="bar" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>',
             left + place * step + 0.5,
             height - bottom - _tall(count, most, height - top - bottom),
@@ -193,18 +191,18 @@ def histogram(counts: Sequence[int], edges: Sequence[str], *, title: str, x_titl
         if count
     )
     words = Markup("").join(
-        _mark('<text class="quiet middle" x="{}" y="{}">{}</text>', left + place * step, height - bottom + 15, word)
+        mark('<text class="quiet middle" x="{}" y="{}">{}</text>', left + place * step, height - bottom + 15, word)
         for place, word in enumerate(edges)
         if word
     )
     floor_at, middle = height - bottom, (left + width - right) / 2
     frame = [
-        _mark('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>', left, width - right, floor_at, floor_at),
-        _mark('<text class="quiet end" x="{}" y="{}">{}</text>', left - 7, top + 4, number(most)),
-        _mark('<text class="quiet end" x="{}" y="{}">0</text>', left - 7, floor_at + 4),
-        _mark('<text class="quiet middle" x="{}" y="{}">{}</text>', middle, height - 5, x_title),
+        mark('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>', left, width - right, floor_at, floor_at),
+        mark('<text class="quiet end" x="{}" y="{}">{}</text>', left - 7, top + 4, number(most)),
+        mark('<text class="quiet end" x="{}" y="{}">0</text>', left - 7, floor_at + 4),
+        mark('<text class="quiet middle" x="{}" y="{}">{}</text>', middle, height - 5, x_title),
     ]
-    return _svg(width, height, title, [*frame, bars, words])
+    return svg(width, height, title, [*frame, bars, words])
 
 
 def _tall(count: int, most: int, height: float) -> float:
@@ -212,8 +210,9 @@ def _tall(count: int, most: int, height: float) -> float:
     return max(height * count / most, 1.0)
 
 
-def _svg(width: float, height: float, title: str, parts: Sequence[Markup]) -> Markup:
-    return _mark(
+def svg(width: float, height: float, title: str, parts: Sequence[Markup]) -> Markup:
+    """A chart of this size, in user units; the title is what is read aloud."""
+    return mark(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
         width,
         height,
@@ -226,7 +225,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{_at(x)},{_at(y)}" for x, y in points)
 
 
-def _mark(shape: str, *values: float | int | str) -> Markup:
+def mark(shape: str, *values: float | int | str) -> Markup:
     """A shape with its numbers and words filled in; words are escaped."""
     return Markup(shape).format(*(_at(value) if isinstance(value, float) else harmless(value) for value in values))
 
