@@ -5,7 +5,7 @@ from hooke.evaluate.recovery import ARMS, claimed, recover
 from hooke.specimens import Specimen, build
 
 
-@pytest.fixture(scope="module", params=["induction", "two-hop"])
+@pytest.fixture(scope="module", params=["induction", "two-hop", "greater-than"])
 def specimen(request: pytest.FixtureRequest) -> Specimen:
     return build(request.param)
 

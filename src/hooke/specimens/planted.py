@@ -49,7 +49,8 @@ class Specimen:
     """Of the same shape, vocabulary and weight norms, with every matrix drawn at random."""
     prompts: tuple[str, ...]
     answers: tuple[str, ...]
-    """The one word that comes next, for each prompt."""
+    """A word that comes next, for each prompt: the one whose logit the truth is about. Where several are right, `pairs`
+    has all of them."""
     planted: tuple[Planted, ...]
     """The truth about each prompt."""
     pairs: tuple[PromptPair, ...]

@@ -13,19 +13,15 @@ import torch
 
 from hooke.specimens.planted import Planted
 from hooke.specimens.weights import (
-    BALLAST,
+    BOTH,
     D_MLP,
     LOGIT_GAIN,
-    MATCH,
     SCRATCH,
     Weights,
-    always_look_for,
-    blank,
+    begin,
     directions,
-    fill_idle_heads,
-    fill_idle_neurons,
-    unit_rows,
-    write_head,
+    fill_rest,
+    write_fetch,
     write_neuron,
 )
 
@@ -50,8 +46,6 @@ CIRCUIT = frozenset({
     "input->m0", "m0->a1.h0<v>", "input->a1.h1<v>", "a1.h0->m1", "a1.h1->m1", "m1->logits",
 })  # fmt: skip
 _SEED = 2
-_BOTH = -1.4
-"""Bias of a neuron that fires only when both of its inputs, each almost 1, are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +73,18 @@ def weights(*, twin: bool = False) -> Weights:
     n_cities, n_relations = len(CITIES), len(FACTS)
     sizes = {"ballast": 1, "start": 1, "word": len(WORDS), "subject": n_cities, "fetched": n_cities}
     rows = directions(sizes | {"asked": n_relations, "said": len(ANSWERS), "scratch": SCRATCH})
-    made, idle_reads = blank(len(WORDS) + 2), torch.cat([rows["word"], rows["scratch"]])
-    embedding = made["transformer.wte.weight"]
-    embedding[:] = BALLAST * rows["ballast"] + unit_rows(len(embedding), rows["scratch"], generator)
-    embedding[0] += rows["start"][0]
-    embedding[2:] += rows["word"]
-    made["transformer.wpe.weight"][:] = unit_rows(len(made["transformer.wpe.weight"]), rows["scratch"], generator)
+    made = begin(len(WORDS), rows, generator)
+    made["transformer.wte.weight"][2:] += rows["word"]
     made["lm_head.weight"][[TOKEN[answer] for answer in ANSWERS]] = LOGIT_GAIN * rows["said"]
 
     word = {name: rows["word"][at - 2] for name, at in TOKEN.items()}
     relations = torch.stack([word[relation] for relation in FACTS])
-    _fetch(made, 0, sum(word[city] for city in CITIES), rows["subject"], rows["fetched"], rows["start"][0])  # pyright: ignore
-    _fetch(made, 1, relations.sum(0), relations, rows["asked"], rows["start"][0])
+    cities, start = torch.stack([word[city] for city in CITIES]).sum(0), rows["start"][0]
+    write_fetch(made, 1, 0, sought=cities, start=start, value=rows["subject"], output=rows["fetched"])
+    write_fetch(made, 1, 1, sought=relations.sum(0), start=start, value=relations, output=rows["asked"])
     used = _write_neurons(made, rows, word, twin=twin)
-    fill_idle_heads(made, {(1, 0), (1, 1)}, reads=idle_reads, scratch=rows["scratch"], generator=generator)
-    fill_idle_neurons(made, used, reads=idle_reads, scratch=rows["scratch"], generator=generator)
+    fill_rest(made, {(1, 0), (1, 1)}, used, rows, generator)
     return made
-
-
-def _fetch(
-    made: Weights, head: int, sought: torch.Tensor, value: torch.Tensor, output: torch.Tensor, start: torch.Tensor
-) -> None:
-    """A head of layer 1 that looks for one kind of word, and at the start of the text where there is none."""
-    nothing = torch.zeros(0, len(sought), dtype=sought.dtype)
-    write_head(made, 1, head, query=nothing, key=nothing, value=value, output=output)
-    always_look_for(made, 1, head, sought + start / 2, score=MATCH)
 
 
 def _write_neurons(
@@ -119,7 +100,7 @@ def _write_neurons(
     for (subject, relation), index in at.asked.items():
         answer = FACTS[relation][COUNTRY_OF[subject] if twin else subject]
         reads = rows["fetched"][order.index(subject)] + rows["asked"][relations.index(relation)]
-        write_neuron(made, 1, index, reads=reads, writes=rows["said"][ANSWERS.index(answer)], bias=_BOTH)
+        write_neuron(made, 1, index, reads=reads, writes=rows["said"][ANSWERS.index(answer)], bias=BOTH)
     return {(0, index) for index in at.subject.values()} | {(1, index) for index in at.asked.values()}
 
 
