@@ -2,8 +2,8 @@
 
 Layer 0 has, at the first year, neurons that fire where its last digit is below a threshold, where its ten is, and one
 per ten. Layer 1 fetches them to the last token; a neuron per threshold says all years of a later ten, and a neuron per
-year fires when the first year is of its ten and has a lower last digit. What is asked is as in Hanna et al. 2023: a year
-is one token of two digits, and every later one is right. The twin knows of a year only its ten, and says the years of
+year fires when the first year is of its ten and has a lower last digit. What is asked is as in Hanna et al. 2023: a
+year is one token of two digits, and every later one is right. The twin knows of a year only its ten, and says the years of
 the same ten, those before as surely as those after, with neurons at other places.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hooke.specimens.planted import Planted
+from hooke.specimens.planted import Node, Planted, stages
 from hooke.specimens.weights import (
     LOGIT_GAIN,
     SCRATCH,
@@ -134,20 +134,14 @@ def corruptions() -> list[tuple[str, str, str]]:
 
 
 def _case(noun: str, year: int, later: int) -> tuple[str, str, Planted]:
-    at, (ten, unit), (later_ten, later_unit) = places(twin=False), divmod(year, 10), divmod(later, 10)
-    labels = {("token", _AT): f"'{YEARS[year]}'"}
+    at, ten, (later_ten, later_unit), said = places(twin=False), year // 10, divmod(later, 10), YEARS[later]
+    compared: dict[Node, str] = {(0, at.below_ten.get(later_ten, -1), _AT): f"its ten is below {later_ten}"}
+    last: dict[Node, str] = {(1, at.later_ten.get(later_ten, -1), _LAST): f"it is before the {later_ten}0s"}
     if ten == later_ten:
-        labels[0, at.ten[ten], _AT] = f"its ten is {ten}"
-        labels[0, at.below_unit[later_unit], _AT] = f"its last digit is below {later_unit}"
-        last = (1, at.later_year[later_ten, later_unit], _LAST)
-        labels[last] = f"it is of the {ten}0s and before {YEARS[later]}"
-    else:
-        labels[0, at.below_ten[later_ten], _AT] = f"its ten is below {later_ten}"
-        last = (1, at.later_ten[later_ten], _LAST)
-        labels[last] = f"it is before the {later_ten}0s"
-    labels["logit", TOKEN[YEARS[later]]] = f"'{YEARS[later]}' comes next"
-    nodes = tuple(labels)
-    token, *found, _, logit = nodes
-    edges = (*((token, one) for one in found), *((one, last) for one in found), (last, logit))
-    right = [YEARS[later], *(one for one in YEARS[year + 1 :] if one != YEARS[later])]
-    return prompt_of(noun, year), " ".join(right), Planted(nodes, edges, labels)
+        below = f"its last digit is below {later_unit}"
+        compared = {(0, at.ten[ten], _AT): f"its ten is {ten}", (0, at.below_unit[later_unit], _AT): below}
+        last = {(1, at.later_year[ten, later_unit], _LAST): f"it is of the {ten}0s and before {said}"}
+    token: dict[Node, str] = {("token", _AT): f"'{YEARS[year]}'"}
+    planted = stages(token, compared, last, {("logit", TOKEN[said]): f"'{said}' comes next"})
+    right = [said, *(one for one in YEARS[year + 1 :] if one != said)]
+    return prompt_of(noun, year), " ".join(right), planted

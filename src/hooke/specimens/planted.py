@@ -64,3 +64,11 @@ def chain(*labelled: tuple[Node, str]) -> Planted:
     """A truth that is one path, from nodes with their labels."""
     nodes = tuple(node for node, _ in labelled)
     return Planted(nodes, tuple(zip(nodes, nodes[1:], strict=False)), dict(labelled))
+
+
+def stages(*labelled: Mapping[Node, str]) -> Planted:
+    """A truth in stages: every node of one leads to every node of the next."""
+    pairs = zip(labelled, labelled[1:], strict=False)
+    edges = tuple((source, target) for sources, targets in pairs for source in sources for target in targets)
+    labels = {node: label for stage in labelled for node, label in stage.items()}
+    return Planted(tuple(labels), edges, labels)
