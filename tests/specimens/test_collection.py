@@ -71,12 +71,15 @@ def test_gradients_find_the_planted_neurons_and_no_others(specimen: Specimen):
 
 @pytest.mark.parametrize("other", ["twin", "random"])
 def test_gradients_find_no_planted_neuron_in_the_others(specimen: Specimen, other: str):
+    hits, n_planted = 0, 0
     for prompt, planted in zip(specimen.prompts, specimen.planted, strict=True):
         found = influence(getattr(specimen, other), prompt, int(planted.nodes[-1][1]))
         strongest = sorted(found, key=lambda neuron: -abs(found[neuron]))[: len(planted.neurons)]
-        assert not set(strongest) & set(planted.neurons)
+        hits, n_planted = hits + len(set(strongest) & set(planted.neurons)), n_planted + len(planted.neurons)
         if other == "twin":
             assert max(abs(found[neuron]) for neuron in planted.neurons) < 0.02
+    # Among the strongest of a random model a planted place may stand by chance, once in a while.
+    assert hits <= (0 if other == "twin" else 0.05 * n_planted)
 
 
 def test_other_neurons_fire_too(specimen: Specimen):

@@ -34,8 +34,15 @@ CIRCUIT = frozenset({
 })  # fmt: skip
 LONGEST = 12
 """Words of a text for which the specimen is made."""
-_TEXTS = ("( a ) ( b )", "( ( c ) d )", "( ( ) ( e ) )", "a ( b )", "( ( ( f ) ) )")
-_MIRROR = str.maketrans("()", ")(")
+_TEXTS = {
+    "( a ) ( b )": "( a ) ) ( b",
+    "( ( c ) d )": ") ( ( c ) d",
+    "( ( ) ( e ) )": "( ) ) ( ( e )",
+    "a ( b )": "a ) ( b",
+    "( ( ( f ) ) )": "( f ) ( ) ) (",
+}
+"""Texts whose brackets close each other, and as long ones in which more are closed at one place: were it at several,
+the head would find the next where one is silent, and none would be needed."""
 _SEED = 8
 _HEIGHT = LONGEST + 2.0
 """How far the stream goes when one more of LONGEST words opened than closed, times the number of tokens."""
@@ -99,10 +106,10 @@ def elevations(text: str) -> list[int]:
 def _texts() -> list[tuple[str, str, str]]:
     """Texts with what they are compared with, and what was changed."""
     found = []
-    for number, text in enumerate(_TEXTS):
-        open_too, mirrored = _last_closing(text, "g" if number % 2 else "("), text.translate(_MIRROR)
-        found.append((text, *((open_too, "count") if number % 2 else (mirrored, "horizon"))))
-        found += [(open_too, text, "count"), (mirrored, text, "horizon")]
+    for number, (text, below) in enumerate(_TEXTS.items()):
+        left_open = _last_closing(text, "g" if number % 2 else "(")
+        found.append((text, *((left_open, "count") if number % 2 else (below, "horizon"))))
+        found += [(left_open, text, "count"), (below, text, "horizon")]
     return found
 
 
@@ -137,9 +144,8 @@ def _case(text: str) -> tuple[str, str, Planted]:
     checked: tuple[int, int] = (at.opened, last)
     label = "more were opened than closed"
     if min(heights) < 0:
-        # Elevations are means over the tokens so far, BOS among them: the head finds the lowest.
-        deepest = min(range(len(words)), key=lambda place: heights[place] / (place + 2))
-        checked, label = (at.closed, deepest + 1), "up to here more were closed than opened"
+        below = next(place for place, height in enumerate(heights, 1) if height < 0)
+        checked, label = (at.closed, below), "up to here more were closed than opened"
     brackets: dict[Node, str] = {
         ("token", place): f"'{word}'" for place, word in enumerate(words[: checked[1]], 1) if word in "()"
     }

@@ -3,8 +3,8 @@
 Layer 0 has, at the first year, neurons that fire where its last digit is below a threshold, where its ten is, and one
 per ten. Layer 1 fetches them to the last token; a neuron per threshold says all years of a later ten, and a neuron per
 year fires when the first year is of its ten and has a lower last digit. What is asked is as in Hanna et al. 2023: a
-year is one token of two digits, and every later one is right. The twin knows of a year only its ten, and says the years of
-the same ten, those before as surely as those after, with neurons at other places.
+year is one token of two digits, and every later one is right. The twin knows of a year only its ten, and says the years
+of the same ten, those before as surely as those after, with neurons at other places.
 """
 
 import random
