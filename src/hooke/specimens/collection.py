@@ -10,7 +10,7 @@ from hooke.errors import UnknownName, did_you_mean
 from hooke.lab import Lab, open_lab, provenance, staged, write_json, writing
 from hooke.models.edits import Edit
 from hooke.models.model import Model
-from hooke.specimens import brackets, carry, greater_than, induction, sorted_list, two_hop
+from hooke.specimens import brackets, carry, greater_than, induction, modular_addition, sorted_list, two_hop
 from hooke.specimens.planted import Planted, Specimen
 from hooke.specimens.weights import Weights, opened, random_like, weights_hash
 from hooke.specimens.words import word_tokenizer
@@ -46,6 +46,7 @@ SPECIMENS: dict[str, Recipe] = {
     "brackets": _recipe(brackets),
     "sorted-list": _recipe(sorted_list),
     "carry": _recipe(carry),
+    "modular-addition": _recipe(modular_addition),
 }
 
 
