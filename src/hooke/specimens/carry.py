@@ -157,10 +157,13 @@ def _case(a: int, b: int) -> tuple[str, str, Planted]:
     labels: dict[Node, str] = {("token", _TEN_A): f"'{ten_a}'", ("token", _TEN_B): f"'{ten_b}'"}
     edges: list[tuple[Node, Node]] = [(token, tens) for token in labels]
     if is_carried:
-        carry, units = (0, at.carry, _LAST), {("token", _UNIT_A): unit_a, ("token", _UNIT_B): unit_b}
+        carry, units = (0, at.carry, _LAST), ((_UNIT_A, unit_a), (_UNIT_B, unit_b))
         # A digit of 0 adds nothing.
-        labels |= {token: f"'{digit}'" for token, digit in units.items() if digit}
-        edges += [*((token, carry) for token, digit in units.items() if digit), (carry, last)]
+        for place, digit in units:
+            if digit:
+                labels["token", place] = f"'{digit}'"
+                edges.append((("token", place), carry))
+        edges.append((carry, last))
         labels[carry] = "the units pass nine"
     labels[tens] = f"the tens are {ten_a} and {ten_b}"
     labels[last] = f"the tens make {made}, and {'one' if is_carried else 'nothing'} is carried"
