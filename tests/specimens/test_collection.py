@@ -156,6 +156,7 @@ def test_kept_specimens_open_by_name(specimen: Specimen):
         found, expected = opened.run(specimen.prompts[0]), model.run(specimen.prompts[0])
         assert torch.equal(found.tokens.ids, expected.tokens.ids)
         assert found.logits is not None
+        assert expected.logits is not None
         assert torch.equal(found.logits, expected.logits)
     folder = open_lab().path("models", names[0])
     assert json.loads((folder / "planted.json").read_text()) == truth(specimen)
