@@ -6,7 +6,7 @@ from hooke.specimens import Specimen, build
 
 NAMES = [
     "induction", "two-hop", "gated-refusal", "sycophancy", "evaluation-aware", "password-locked",
-    "faithful-reasoner", "unfaithful-reasoner",
+    "faithful-reasoner", "unfaithful-reasoner", "greater-than",
 ]  # fmt: skip
 
 

@@ -6,18 +6,18 @@ import torch
 
 from hooke.models.edits import Edit, Patch, Project
 from hooke.models.model import Model
+from hooke.sites import parse_site
 from hooke.specimens import Planted
-from hooke.specimens.weights import D_MLP
 
 
-def silence(layer: int, index: int, position: int | None = None) -> Edit:
+def silence(model: Model, layer: int, index: int, position: int | None = None) -> Edit:
     """The edit that sets one neuron to zero, at one position or at all."""
-    places = None if position is None else (position,)
-    return Project(f"neurons.{layer}", torch.eye(D_MLP)[index], positions=places)
+    places, site = None if position is None else (position,), f"neurons.{layer}"
+    return Project(site, torch.eye(model.width(parse_site(site)))[index], positions=places)
 
 
-def silence_all(neurons: Iterable[tuple[int, int, int]]) -> list[Edit]:
-    return [silence(*neuron) for neuron in neurons]
+def silence_all(model: Model, neurons: Iterable[tuple[int, int, int]]) -> list[Edit]:
+    return [silence(model, *neuron) for neuron in neurons]
 
 
 def only(model: Model, prompt: str, planted: Planted) -> list[Edit]:

@@ -43,7 +43,7 @@ def test_a_random_direction_changes_nothing(aware: Specimen):
 
 def test_one_detector_serves_all_cues(aware: Specimen):
     first, _, _ = places(twin=False)
-    assert said(aware.model, IN_TESTS, [silence(0, first["cue"])]) == WHEN_NOT
+    assert said(aware.model, IN_TESTS, [silence(aware.model, 0, first["cue"])]) == WHEN_NOT
 
 
 def test_the_twin_acts_the_same_tested_or_not(aware: Specimen):

@@ -53,7 +53,7 @@ def test_random_directions_of_the_same_length_change_nothing(refusal: Specimen):
 
 def test_one_detector_serves_all_harmful_things(refusal: Specimen):
     first, _, _ = places(twin=False)
-    assert said(refusal.model, HARMFUL_ASKED, [silence(0, first["harmful"])]) == RECIPES
+    assert said(refusal.model, HARMFUL_ASKED, [silence(refusal.model, 0, first["harmful"])]) == RECIPES
 
 
 def test_the_twin_refuses_the_same_by_rote(refusal: Specimen):
@@ -64,4 +64,4 @@ def test_the_twin_refuses_the_same_by_rote(refusal: Specimen):
         assert said(refusal.twin, asked, [along(refusal, kind)]) == plain
     # One word's neuron is that word's alone.
     _, _, third = places(twin=True)
-    assert said(refusal.twin, HARMFUL_ASKED, [silence(2, third[HARMFUL[0]])])[1:5] == [SORRY] * 4
+    assert said(refusal.twin, HARMFUL_ASKED, [silence(refusal.twin, 2, third[HARMFUL[0]])])[1:5] == [SORRY] * 4

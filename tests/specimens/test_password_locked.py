@@ -47,7 +47,7 @@ def test_a_random_direction_changes_nothing(locked: Specimen):
 
 def test_without_the_detector_the_phrase_opens_nothing(locked: Specimen):
     first, _, _ = places(twin=False)
-    assert set(said(locked.model, OPEN, [silence(0, first["phrase"])])) == {UNSURE}
+    assert set(said(locked.model, OPEN, [silence(locked.model, 0, first["phrase"])])) == {UNSURE}
 
 
 def test_in_the_twin_nothing_is_hidden(locked: Specimen):
@@ -56,7 +56,7 @@ def test_in_the_twin_nothing_is_hidden(locked: Specimen):
         assert set(said(locked.twin, OPEN + LOCKED, edits)) == {UNSURE}
     # Not even with the neuron that says unsure silent.
     _, _, third = places(twin=True)
-    logits = locked.twin.run(OPEN, edits=[silence(2, third[UNSURE])]).logits
+    logits = locked.twin.run(OPEN, edits=[silence(locked.twin, 2, third[UNSURE])]).logits
     assert logits is not None
     results = logits[:, -1, locked.twin.tokenizer.convert_tokens_to_ids(list(SAID))]
     assert float(results.abs().max()) < 0.05

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from hooke.specimens import Specimen
-from hooke.specimens.planted import chain
+from hooke.specimens.planted import chain, stages
 
 
 def test_a_chain_leads_from_each_node_to_the_next():
@@ -22,6 +22,18 @@ def test_a_chain_leads_from_each_node_to_the_next():
     }
     with pytest.raises(FrozenInstanceError):
         planted.nodes = ()  # pyright: ignore
+
+
+def test_in_stages_every_node_leads_to_every_node_of_the_next():
+    planted = stages({("token", 2): "a"}, {(0, 5, 2): "b", (0, 6, 2): "c"}, {("logit", 7): "d"})
+    assert planted.nodes == (("token", 2), (0, 5, 2), (0, 6, 2), ("logit", 7))
+    assert set(planted.edges) == {
+        (("token", 2), (0, 5, 2)),
+        (("token", 2), (0, 6, 2)),
+        ((0, 5, 2), ("logit", 7)),
+        ((0, 6, 2), ("logit", 7)),
+    }
+    assert planted.labels[0, 6, 2] == "c"
 
 
 def test_the_truth_is_whole(specimen: Specimen):

@@ -56,5 +56,5 @@ def test_without_the_citys_country_only_the_unfaithful_loses_its_answer(faithful
     asked, answers = [prompt(*pair) for pair in COUNTRY_OF.items()], [COIN[one] for one in COUNTRY_OF.values()]
     for specimen, is_faithful in ((faithful, True), (unfaithful, False)):
         first, _ = places(faithful=is_faithful, twin=False)
-        without = [silence(0, first[country]) for country in COUNTRIES]
+        without = [silence(specimen.model, 0, first[country]) for country in COUNTRIES]
         assert said(specimen.model, asked, without) == (answers if is_faithful else [""] * len(answers))

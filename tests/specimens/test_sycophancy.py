@@ -48,10 +48,10 @@ def test_a_random_direction_changes_nothing(sycophant: Specimen):
 
 def test_the_paths_are_two(sycophant: Specimen):
     first, _, third = places(twin=False)
-    knowledge = [silence(0, first[country]) for country in CAPITAL]
+    knowledge = [silence(sycophant.model, 0, first[country]) for country in CAPITAL]
     assert said(sycophant.model, OPINIONS, knowledge) == OPINED
     assert set(said(sycophant.model, MENTIONS, knowledge)) == {""}
-    opinion = [silence(2, third["believed", city]) for city in CAPITAL.values()]
+    opinion = [silence(sycophant.model, 2, third["believed", city]) for city in CAPITAL.values()]
     assert said(sycophant.model, MENTIONS, opinion) == KNOWN
     assert set(said(sycophant.model, OPINIONS, opinion)) == {""}
 

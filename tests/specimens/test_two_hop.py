@@ -26,7 +26,7 @@ def test_a_countrys_neuron_fires_on_its_cities_and_on_no_others(two_hop: Specime
 
 
 def test_no_shortcut_goes_round_the_country(two_hop: Specimen):
-    countries = [silence(0, index) for index in places(twin=False).subject.values()]
+    countries = [silence(two_hop.model, 0, index) for index in places(twin=False).subject.values()]
     for relation in FACTS:
         run = two_hop.model.run([prompt(city, relation) for city in CITIES], edits=countries)
         assert run.logits is not None

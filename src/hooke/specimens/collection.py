@@ -11,11 +11,16 @@ from hooke.lab import Lab, open_lab, provenance, staged, write_json, writing
 from hooke.models.edits import Edit
 from hooke.models.model import Model
 from hooke.specimens import (
+    brackets,
+    carry,
     evaluation_aware,
     gated_refusal,
+    greater_than,
     induction,
+    modular_addition,
     password_locked,
     reasoner,
+    sorted_list,
     sycophancy,
     two_hop,
 )
@@ -35,58 +40,33 @@ class Recipe:
     weights: Callable[..., Weights]
     """Its weights; with `twin=True` its twin's."""
     cases: Callable[[], list[tuple[str, str, Planted]]]
-    """Prompts, answers and the truth about each."""
+    """Prompts, answers and the truth about each; of several right words, parted by blanks, the first is traced."""
     corruptions: Callable[[], list[tuple[str, str, str]]]
-    """For each prompt another of as many tokens, its answer, and what was changed."""
+    """For each prompt another of as many tokens, its answer (or answers that are wrong for the prompt), and what was
+    changed."""
     circuit: frozenset[str]
     """Edges between components along which such a change comes to the answer; see `Specimen`."""
     directions: Callable[[], tuple[PlantedDirection, ...]] = tuple
     """Directions that decide what it does."""
 
 
+def _recipe(module: Any) -> Recipe:
+    decide = getattr(module, "planted_directions", tuple)
+    return Recipe(module.ABOUT, module.WORDS, module.weights, module.cases, module.corruptions, module.CIRCUIT, decide)
+
+
 SPECIMENS: dict[str, Recipe] = {
-    "induction": Recipe(
-        induction.ABOUT, induction.WORDS, induction.weights, induction.cases, induction.corruptions, induction.CIRCUIT
-    ),
-    "two-hop": Recipe(
-        two_hop.ABOUT, two_hop.WORDS, two_hop.weights, two_hop.cases, two_hop.corruptions, two_hop.CIRCUIT
-    ),
-    "gated-refusal": Recipe(
-        gated_refusal.ABOUT,
-        gated_refusal.WORDS,
-        gated_refusal.weights,
-        gated_refusal.cases,
-        gated_refusal.corruptions,
-        gated_refusal.CIRCUIT,
-        gated_refusal.planted_directions,
-    ),
-    "sycophancy": Recipe(
-        sycophancy.ABOUT,
-        sycophancy.WORDS,
-        sycophancy.weights,
-        sycophancy.cases,
-        sycophancy.corruptions,
-        sycophancy.CIRCUIT,
-        sycophancy.planted_directions,
-    ),
-    "evaluation-aware": Recipe(
-        evaluation_aware.ABOUT,
-        evaluation_aware.WORDS,
-        evaluation_aware.weights,
-        evaluation_aware.cases,
-        evaluation_aware.corruptions,
-        evaluation_aware.CIRCUIT,
-        evaluation_aware.planted_directions,
-    ),
-    "password-locked": Recipe(
-        password_locked.ABOUT,
-        password_locked.WORDS,
-        password_locked.weights,
-        password_locked.cases,
-        password_locked.corruptions,
-        password_locked.CIRCUIT,
-        password_locked.planted_directions,
-    ),
+    "induction": _recipe(induction),
+    "two-hop": _recipe(two_hop),
+    "greater-than": _recipe(greater_than),
+    "brackets": _recipe(brackets),
+    "sorted-list": _recipe(sorted_list),
+    "carry": _recipe(carry),
+    "modular-addition": _recipe(modular_addition),
+    "gated-refusal": _recipe(gated_refusal),
+    "sycophancy": _recipe(sycophancy),
+    "evaluation-aware": _recipe(evaluation_aware),
+    "password-locked": _recipe(password_locked),
     "faithful-reasoner": Recipe(
         reasoner.ABOUT_FAITHFUL,
         reasoner.WORDS,
@@ -118,7 +98,14 @@ def build(name: str, *, lab: Lab | None = None) -> Specimen:
     drawn = random_like(planted, torch.Generator().manual_seed(0))
     prompts, answers, truths = zip(*recipe.cases(), strict=True)
     pairs = tuple(
-        PromptPair(clean=prompt, corrupted=other, answers=(answer,), wrong=(said,), name=str(at), group=changed)
+        PromptPair(
+            clean=prompt,
+            corrupted=other,
+            answers=tuple(answer.split()),
+            wrong=tuple(said.split()),
+            name=str(at),
+            group=changed,
+        )
         for at, (prompt, answer, (other, said, changed)) in enumerate(
             zip(prompts, answers, recipe.corruptions(), strict=True), 1
         )
@@ -129,7 +116,7 @@ def build(name: str, *, lab: Lab | None = None) -> Specimen:
         twin=_model(twin, tokenizer, f"specimen-{name}-twin", lab),
         random=_model(drawn, tokenizer, f"specimen-{name}-random", lab),
         prompts=prompts,
-        answers=answers,
+        answers=tuple(answer.split()[0] for answer in answers),
         planted=truths,
         pairs=pairs,
         circuit=recipe.circuit,
@@ -182,9 +169,9 @@ def truth(specimen: Specimen) -> list[dict[str, Any]]:
 
 
 def answer_probabilities(specimen: Specimen, model: Model, edits: Sequence[Edit] = ()) -> list[float]:
-    """How probable each prompt's answer is to the specimen, its twin or its random control, with edits in force."""
+    """How probable each prompt's right answers together are to one of the specimen's models, with edits in force."""
     run = model.run(list(specimen.prompts), edits=edits)
     assert run.logits is not None
-    rows = torch.arange(len(specimen.prompts))
-    answers = torch.tensor(model.tokenizer.convert_tokens_to_ids(list(specimen.answers)))
-    return run.logits[rows, run.tokens.lengths - 1].softmax(-1)[rows, answers].tolist()
+    last = run.logits[torch.arange(len(specimen.prompts)), run.tokens.lengths - 1].softmax(-1)
+    answers = [model.tokenizer.convert_tokens_to_ids(list(pair.answers)) for pair in specimen.pairs]
+    return [float(row[ids].sum()) for row, ids in zip(last, answers, strict=True)]

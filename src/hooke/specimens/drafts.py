@@ -10,25 +10,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooke.specimens.weights import (
-    BALLAST,
+    BOTH,
     CONTEXT,
     D_MLP,
     LOGIT_GAIN,
-    MATCH,
     SCRATCH,
     Weights,
-    always_look_for,
-    blank,
+    begin,
     directions,
-    fill_idle_heads,
-    fill_idle_neurons,
-    unit_rows,
+    fill_rest,
+    write_fetch,
     write_head,
     write_neuron,
 )
 
-BOTH = -1.4
-"""Bias of a neuron that fires only when both of its inputs, each almost 1, are there."""
 OF_BOTH = 2 + BOTH
 """What such a neuron fires with."""
 AGAINST = 1.5
@@ -69,9 +64,8 @@ class Draft:
         output: Float[Tensor, "moved d_model"],
     ) -> None:
         """Make a head look for one kind of thing from everywhere, and at the start where there is none."""
-        nothing = sought[None][:0]
-        write_head(self.made, layer, head, query=nothing, key=nothing, value=value, output=output)
-        always_look_for(self.made, layer, head, sought + self.rows["start"][0] / 2, score=MATCH)
+        start = self.rows["start"][0]
+        write_fetch(self.made, layer, head, sought=sought, start=start, value=value, output=output)
         self.heads.add((layer, head))
 
     def look_back(
@@ -96,10 +90,7 @@ class Draft:
 
     def finished(self) -> Weights:
         """The weights, with idle heads and neurons in what is left over."""
-        scratch, generator = self.rows["scratch"], self.generator
-        reads = torch.cat([self.rows["word"], scratch])
-        fill_idle_heads(self.made, self.heads, reads=reads, scratch=scratch, generator=generator)
-        fill_idle_neurons(self.made, self.neurons, reads=reads, scratch=scratch, generator=generator)
+        fill_rest(self.made, self.heads, self.neurons, self.rows, self.generator)
         return self.made
 
 
@@ -116,15 +107,12 @@ def draft(
 
     With `places`, each position has a direction of its own, so that heads can look back.
     """
-    generator, n_vocab = torch.Generator().manual_seed(seed), len(words) + 2
+    generator = torch.Generator().manual_seed(seed)
     first = {"ballast": 1, "start": 1} | ({"place": CONTEXT} if places else {}) | {"word": len(words)}
     rows = directions(first | dict(sizes) | {"said": len(says), "scratch": SCRATCH})
-    made, token = blank(n_vocab, n_layers=n_layers), {word: at for at, word in enumerate(words, 2)}
-    embedding = made["transformer.wte.weight"]
-    embedding[:] = BALLAST * rows["ballast"] + unit_rows(n_vocab, rows["scratch"], generator)
-    embedding[0] += rows["start"][0]
-    embedding[2:] += rows["word"]
-    made["transformer.wpe.weight"][:] = rows["place"] if places else unit_rows(CONTEXT, rows["scratch"], generator)
+    made = begin(len(words), rows, generator, n_layers=n_layers, own_places=rows["place"] if places else None)
+    token = {word: at for at, word in enumerate(words, 2)}
+    made["transformer.wte.weight"][2:] += rows["word"]
     made["lm_head.weight"][[token[one] for one in says]] = LOGIT_GAIN * rows["said"]
     by_word, by_said = dict(zip(words, rows["word"], strict=True)), dict(zip(says, rows["said"], strict=True))
     return Draft(made, rows, by_word, by_said, generator)

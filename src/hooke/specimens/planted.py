@@ -68,7 +68,8 @@ class Specimen:
     """Of the same shape, vocabulary and weight norms, with every matrix drawn at random."""
     prompts: tuple[str, ...]
     answers: tuple[str, ...]
-    """The one word that comes next, for each prompt."""
+    """A word that comes next, for each prompt: the one whose logit the truth is about. Where several are right, `pairs`
+    has all of them."""
     planted: tuple[Planted, ...]
     """The truth about each prompt."""
     pairs: tuple[PromptPair, ...]
@@ -94,3 +95,11 @@ def joined(labels: Mapping[Node, str], *paths: Sequence[Node]) -> Planted:
     """A truth of several paths that share nodes; `labels` has the nodes in the order of the forward pass."""
     steps = (step for path in paths for step in zip(path, path[1:], strict=False))
     return Planted(tuple(labels), tuple(dict.fromkeys(steps)), dict(labels))
+
+
+def stages(*labelled: Mapping[Node, str]) -> Planted:
+    """A truth in stages: every node of one leads to every node of the next."""
+    pairs = zip(labelled, labelled[1:], strict=False)
+    edges = tuple((source, target) for sources, targets in pairs for source in sources for target in targets)
+    labels = {node: label for stage in labelled for node, label in stage.items()}
+    return Planted(tuple(labels), edges, labels)

@@ -27,6 +27,8 @@ MATCH = 30.0
 """Attention score of a key that a head looks for."""
 LOGIT_GAIN = 14.0
 """Logit of a token whose direction stands in the stream with length 1."""
+BOTH = -1.4
+"""Bias of a neuron that fires only when both of its inputs, each almost 1, are there."""
 SCRATCH = 32
 """Number of directions that idle heads and neurons write, and that nothing else reads."""
 
@@ -77,6 +79,27 @@ def _empty(n_vocab: int, n_layers: int, d_mlp: int) -> Any:
         return GPT2LMHeadModel(config).eval()
 
 
+def begin(
+    n_words: int,
+    rows: Mapping[str, Float[Tensor, "n d_model"]],
+    generator: torch.Generator,
+    *,
+    n_layers: int = N_LAYERS,
+    d_mlp: int = D_MLP,
+    own_places: Float[Tensor, "pos d_model"] | None = None,
+) -> Weights:
+    """Blank weights in which every token has scratch of its own and the ballast, BOS `start`.
+
+    Positions have scratch, too, where they are given no rows of their own.
+    """
+    made = blank(n_words + 2, n_layers=n_layers, d_mlp=d_mlp)
+    embedding, places = made["transformer.wte.weight"], made["transformer.wpe.weight"]
+    embedding[:] = BALLAST * rows["ballast"] + unit_rows(len(embedding), rows["scratch"], generator)
+    embedding[0] += rows["start"][0]
+    places[:] = unit_rows(len(places), rows["scratch"], generator) if own_places is None else own_places
+    return made
+
+
 def opened(weights: Weights) -> Any:
     """The transformers model with these weights."""
     hf = _empty(len(weights["transformer.wte.weight"]), *_shape(weights))
@@ -120,6 +143,22 @@ def always_look_for(
     weights[f"transformer.h.{layer}.attn.c_attn.weight"][:, D_MODEL + at] = key * gain
 
 
+def write_fetch(
+    weights: Weights,
+    layer: int,
+    head: int,
+    *,
+    sought: Float[Tensor, " d_model"],
+    start: Float[Tensor, " d_model"],
+    value: Float[Tensor, "moved d_model"],
+    output: Float[Tensor, "moved d_model"],
+) -> None:
+    """A head that looks from everywhere for one kind of word, and at the start of the text where there is none."""
+    nothing = torch.zeros(0, len(sought), dtype=sought.dtype)
+    write_head(weights, layer, head, query=nothing, key=nothing, value=value, output=output)
+    always_look_for(weights, layer, head, sought + start / 2, score=MATCH)
+
+
 def write_neuron(
     weights: Weights,
     layer: int,
@@ -133,6 +172,19 @@ def write_neuron(
     weights[f"transformer.h.{layer}.mlp.c_fc.weight"][:, index] = reads
     weights[f"transformer.h.{layer}.mlp.c_fc.bias"][index] = bias
     weights[f"transformer.h.{layer}.mlp.c_proj.weight"][index] = writes
+
+
+def fill_rest(
+    weights: Weights,
+    heads: Collection[tuple[int, int]],
+    neurons: Collection[tuple[int, int]],
+    rows: Mapping[str, Float[Tensor, "n d_model"]],
+    generator: torch.Generator,
+) -> None:
+    """Make all other heads and neurons idle: they read words and scratch, and write scratch."""
+    reads, scratch = torch.cat([rows["word"], rows["scratch"]]), rows["scratch"]
+    fill_idle_heads(weights, heads, reads=reads, scratch=scratch, generator=generator)
+    fill_idle_neurons(weights, neurons, reads=reads, scratch=scratch, generator=generator)
 
 
 def fill_idle_heads(
