@@ -17,7 +17,7 @@ from hooke.errors import BadArtefact, UnknownName
 VERB_NAMES = {
     "quickstart", "model list", "model info", "model check", "model chat", "harvest", "train", "dictionary list",
     "dictionary eval", "dictionary import", "dictionary export", "index", "search", "feature", "read", "lens", "steer",
-    "serve", "doctor", "specimen list", "specimen recover",
+    "fit-lens", "serve", "doctor", "specimen list", "specimen recover",
     "specimen show", "specimen build", "trace", "patch", "heads", "study list", "study run", "graph list",
     "graph show", "graph validate", "graph intervene", "graph prune", "graph paths", "graph groups",
     "graph group", "graph ungroup", "graph aggregate", "graph diff", "graph export", "graph attention", "graph heads",

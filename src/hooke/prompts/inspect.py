@@ -14,7 +14,7 @@ from hooke.dictionaries.sparse import SparseActs
 from hooke.errors import PromptTooLong
 from hooke.models.model import Model, Tokens
 from hooke.prompts.attention import pack
-from hooke.prompts.lens import logit_lens
+from hooke.prompts.lens import LENS_LIMITS, logit_lens
 from hooke.sites import Site
 
 LIMIT = 512
@@ -26,10 +26,6 @@ _PATTERN_ELEMENTS = 2**26
 
 NO_LENS = "No logit lens: the model's final norm or unembedding was not found."
 NO_PATTERNS = "No attention patterns: this model's attention cannot be read from outside."
-LENS_LIMITS = (
-    "The lens reads each layer as if it were the last; early layers are in another basis, and what it shows there may "
-    "mean nothing."
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,12 @@ from torch import Tensor
 from hooke.models.model import Model
 
 N_GUESSES = 10
+LENS_LIMITS = (
+    "The lens reads each layer as if it were the last; early layers are in another basis, and what it shows there may "
+    "mean nothing."
+)
+"""What its numbers do not say."""
+
 # Logits of about 64 MB are made at a time.
 _CHUNK_ELEMENTS = 2**24
 
