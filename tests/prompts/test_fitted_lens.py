@@ -10,18 +10,17 @@ from safetensors.torch import load_file, save_file
 from hooke.errors import BadArtefact, BadRequest, ShapeMismatch, UnknownName
 from hooke.lab import Lab, read_json, write_json
 from hooke.models.model import Model
-from hooke.prompts.affine_maps import AffineMaps
 from hooke.prompts.fitted_lens import (
     FittedLens,
-    LensManifest,
     lens_kinds,
-    lens_name,
     open_lens,
+    open_lenses,
     require_kind,
     save_lens,
     translated,
 )
 from tests.models.tiny import tiny_hf, tiny_model
+from tests.prompts.random_lens import random_lens
 
 
 @pytest.fixture
@@ -33,22 +32,7 @@ def model() -> Model:
 @pytest.fixture
 def lens(model: Model) -> FittedLens:
     """Random maps."""
-    generator = torch.Generator().manual_seed(0)
-    manifest = LensManifest(
-        name=lens_name(model.name, "tuned"),
-        kind="tuned",
-        model=model.name,
-        fingerprint=model.fingerprint,
-        n_layers=3,
-        d_model=32,
-        corpus="text",
-        corpus_fingerprint="hash",
-        n_tokens=100,
-        method="drawn",
-        settings={"steps": 1},
-    )
-    weights, biases = torch.randn(3, 32, 32, generator=generator), torch.randn(3, 32, generator=generator)
-    return FittedLens(manifest, AffineMaps(weights, biases))
+    return random_lens(model)
 
 
 @pytest.fixture
@@ -132,3 +116,14 @@ def test_a_newer_one_takes_the_place(own_lab: Path, model: Model, lens: FittedLe
     newer = FittedLens(replace(lens.manifest, method="drawn again"), lens.maps)
     assert save_lens(Lab(own_lab), newer) == folder
     assert open_lens(Lab(own_lab), model, "tuned").manifest.method == "drawn again"
+
+
+def test_of_several_those_that_can_be_read_are(own_lab: Path, model: Model, folder: Path):
+    save_lens(Lab(own_lab), random_lens(model, "jacobian"))
+    found, refused = open_lenses(Lab(own_lab), model)
+    assert [one.manifest.kind for one in found] == ["tuned", "jacobian"]
+    assert refused == []
+    (folder / "weights.safetensors").write_bytes(b"short")
+    found, refused = open_lenses(Lab(own_lab), model)
+    assert [one.manifest.kind for one in found] == ["jacobian"]
+    assert "No tuned lens: " in refused[0]

@@ -143,6 +143,17 @@ def open_lens(lab: Lab, model: Model, kind: str, name: str | None = None) -> Fit
     return _read_weights(folder / _WEIGHTS, manifest, model)
 
 
+def open_lenses(lab: Lab, model: Model) -> tuple[list[FittedLens], list[str]]:
+    """The fitted lenses that the lab has of a model under their usual names, and why others of these cannot be read."""
+    found, refused = [], []
+    for kind in lens_kinds(lab, model.name)[1:]:
+        try:
+            found.append(open_lens(lab, model, kind))
+        except (ShapeMismatch, BadRequest, BadArtefact) as error:
+            refused.append(f"No {kind} lens: {error}")
+    return found, refused
+
+
 def fit_command(model: str, kind: str) -> str:
     """The command that fits a lens to a model."""
     return f"hooke fit-lens {model} --kind {kind}"
