@@ -35,6 +35,7 @@ ROOMS = (
     "reports",
     "prompts",
     "recipes",
+    "lenses",
 )
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of the errors that mean that a disk is full."""

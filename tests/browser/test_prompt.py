@@ -2,13 +2,17 @@
 
 import json
 import re
+import shutil
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from hooke.models.load import load as load_model
+from hooke.prompts.fitted_lens import save_lens
 from tests.browser.axe import assert_accessible
 from tests.cli.tiny_lab import TinyLab
+from tests.prompts.random_lens import random_lens
 from tests.server.tiny_server import Microscope, running
 
 TEXT = "The river runs over the stone."
@@ -180,3 +184,31 @@ def test_the_pages_are_accessible(prompt_page: Page, microscope: Microscope):
     prompt_page.goto(f"{microscope.address}/p")
     expect(prompt_page.get_by_role("heading", name="Kept prompts")).to_be_visible()
     assert_accessible(prompt_page)
+
+
+def test_a_fitted_lens_is_chosen_and_a_missing_one_names_its_command(
+    opened: Page, microscope: Microscope, server_lab: TinyLab
+):
+    with microscope.client() as client:
+        name = model_of(client)
+        folder = save_lens(
+            server_lab.lab, random_lens(load_model(str(server_lab.model), name=name, lab=server_lab.lab))
+        )
+        try:
+            made = client.post("/api/prompts", json={"model": name, "text": TEXT, "dictionaries": ["tiny"]}).json()
+        finally:
+            shutil.rmtree(folder)
+    opened.goto(f"{microscope.address}/p/{made['id']}?layer=0&pos=2")
+    group = opened.get_by_role("group", name="Lens", exact=True)
+    expect(group).to_contain_text(f"hooke fit-lens {name} --kind jacobian")
+    cell = opened.get_by_role("region", name="Cell")
+    expect(cell.locator("table").last).to_be_visible()
+    before = cell.inner_text()
+    group.get_by_role("button", name="Tuned lens").click()
+    expect(group.get_by_role("button", name="Tuned lens")).to_have_attribute("aria-pressed", "true")
+    expect(opened).to_have_url(re.compile("lens=tuned"))
+    expect(opened.get_by_text("what an affine map can read off a layer")).to_be_visible()
+    expect(cell).not_to_have_text(before, use_inner_text=True)
+    assert_accessible(opened)
+    group.get_by_role("button", name="Logit lens").click()
+    expect(cell).to_have_text(before, use_inner_text=True)

@@ -109,3 +109,12 @@ def test_widths(model: Model) -> None:
         if site.kind != "pattern":
             assert run[site].shape[-1] == model.width(site), site
     assert Site("logits") in run
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma2", "phi3"])
+def test_some_logits_are_those_of_all(architecture: str):
+    model = tiny_model(architecture)
+    stream = torch.randn(3, model.d_model, generator=torch.Generator().manual_seed(0))
+    chosen = torch.tensor([9, 0, 127, 64])
+    with torch.no_grad():
+        torch.testing.assert_close(model.unembed(stream, chosen), model.unembed(stream)[:, chosen])

@@ -7,16 +7,18 @@ import pytest
 import torch
 
 from hooke.errors import BadArtefact, BadRequest, UnknownName
-from hooke.lab import Lab
+from hooke.lab import Lab, read_json, write_json
+from hooke.prompts.fitted_lens import FittedLens
 from hooke.prompts.inspect import inspect
 from hooke.prompts.kept import KeptPrompt, Message, keep, kept_prompts, open_prompt, read_metas, throw_away
 from tests.models.tiny import tiny_model
+from tests.prompts.random_lens import random_lens
 from tests.prompts.small_prompt import VOCABULARY, small_dictionary
 
 
-def kept(lab: Lab, ids: tuple[int, ...] = (3, 14, 15, 0, 26)) -> KeptPrompt:
+def kept(lab: Lab, ids: tuple[int, ...] = (3, 14, 15, 0, 26), lenses: tuple[FittedLens, ...] = ()) -> KeptPrompt:
     model = tiny_model()
-    found = inspect(model, model.tokenize(torch.tensor(ids)), [small_dictionary()])
+    found = inspect(model, model.tokenize(torch.tensor(ids)), [small_dictionary()], lenses)
     messages = (Message(role="user", content="hi"),)
     return keep(lab, found, VOCABULARY, model="tiny", text="text", messages=messages)
 
@@ -69,3 +71,32 @@ def test_damaged_numbers_are_refused(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(BadArtefact):
         _ = open_prompt(lab, one.meta.id).arrays
+
+
+def test_fitted_lenses_are_kept_beside_the_logit_lens(tmp_path: Path):
+    lab = Lab(tmp_path)
+    lens = random_lens(tiny_model())
+    one = kept(lab, lenses=(lens,))
+    plain, tuned = one.lens(), one.lens("tuned")
+    assert one.meta.lenses == ("logit", "tuned")
+    assert np.array_equal(plain["lens_ids"], kept(lab).arrays["lens_ids"])
+    assert not np.array_equal(plain["lens_ids"], tuned["lens_ids"])
+    assert set(one.texts) == set(np.unique([plain["lens_ids"], tuned["lens_ids"]]).tolist())
+    direct = tiny_model().run(torch.tensor([3, 14, 15, 0, 26]), capture=["resid_post.1"])
+    with torch.no_grad():
+        logits = tiny_model().unembed(lens.maps(direct["resid_post.1"][0], 1))
+    assert tuned["lens_ids"][1, :, 0].tolist() == logits.argmax(-1).tolist()
+    with pytest.raises(UnknownName, match="hooke fit-lens tiny --kind jacobian"):
+        one.lens("jacobian")
+    with pytest.raises(BadRequest, match="Kinds"):
+        one.lens("other")
+
+
+def test_a_prompt_from_before_there_were_fitted_lenses_opens(tmp_path: Path):
+    lab = Lab(tmp_path)
+    one = kept(lab)
+    meta = read_json(one.folder / "meta.json")
+    del meta["lenses"]
+    write_json(one.folder / "meta.json", meta)
+    again = open_prompt(lab, one.meta.id)
+    assert again.lens()["lens_ids"].shape == (3, 5, 10)

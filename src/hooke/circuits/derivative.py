@@ -18,7 +18,7 @@ from torch import Tensor
 from hooke.circuits.basis import Basis
 from hooke.circuits.frozen import FrozenModel
 from hooke.circuits.targets import Target, logit_scale
-from hooke.models.hooks import CompiledEdit, Moment, Pass, Stop
+from hooke.models.hooks import CompiledEdit, Moment, Pass, Stop, adding_leaves
 from hooke.models.model import Model
 from hooke.sites import Site
 
@@ -87,16 +87,12 @@ def _slopes(frozen: FrozenModel, readings: Sequence[Reading]) -> list[dict[Site,
 def _run(model: Model, ids: Tensor, captures: set[Site], added: dict[Site, Tensor]) -> dict[Site, Tensor]:
     """The sites' tensors with their history; zeros that derivatives are taken by are added to each mlp_out."""
 
-    def add(value: Tensor, edit: CompiledEdit, _: Moment) -> Tensor:
-        added[edit.site] = torch.zeros_like(value, requires_grad=True)
-        return value + added[edit.site]
-
     sites = [Site("mlp_out", layer) for layer in range(model.n_layers)]
     places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
     running = Pass(
         anatomy=model.anatomy,
         captures=frozenset(captures),
-        edits={site: [CompiledEdit(site, add, None, "all")] for site in sites},
+        edits={site: [CompiledEdit(site, adding_leaves(added), None, "all")] for site in sites},
         keep=lambda _, value: value,
         moment=Moment(places, torch.full((1,), ids.shape[1], device=ids.device)),
     )

@@ -27,7 +27,7 @@ from hooke.circuits.pairs import Pairs, require_effect
 from hooke.circuits.places import PARTS, parts, positions
 from hooke.errors import BadRequest, HookeError
 from hooke.findings import Finding, estimate_ratio
-from hooke.models.hooks import Call, CompiledEdit, Moment, Pass, Stop, recorded
+from hooke.models.hooks import Call, CompiledEdit, Moment, Pass, Stop, adding_leaves, recorded
 from hooke.models.model import Model, Tokens
 from hooke.models.split import can_call_again
 from hooke.progress import track
@@ -533,14 +533,10 @@ def _slopes(model: Model, runs: _Runs, sites: Sequence[Site]) -> list[Float[Tens
     """The metric's derivative with respect to each site of the base run."""
     added: dict[Site, Tensor] = {}
 
-    def add(value: Tensor, edit: CompiledEdit, _: Moment) -> Tensor:
-        added[edit.site] = torch.zeros_like(value, requires_grad=True)
-        return value + added[edit.site]
-
     last = Site("resid_post", model.n_layers - 1)
     edits = _beginning(runs.stream)
     for site in sites:
-        edits.setdefault(site, []).append(CompiledEdit(site, add, None, "all"))
+        edits.setdefault(site, []).append(CompiledEdit(site, adding_leaves(added), None, "all"))
     running = _pass(model, runs.tokens, frozenset({last}), edits, last, keep=lambda _, value: value)
     with model.open(running), torch.enable_grad():
         with suppress(Stop):

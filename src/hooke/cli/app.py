@@ -40,6 +40,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "feature": ("feature:feature", "Show what is known of one feature."),
     "read": ("read:read", "Show a text as features, token by token."),
     "lens": ("lens:lens", "Show what each layer of a model would say next, token by token."),
+    "fit-lens": (
+        "fit_lens:fit_lens",
+        "Fit a tuned or a Jacobian lens to a model, and measure it on held-out text.",
+    ),
     "steer": ("steer:steer", "Turn a feature up and down, and show what the model says."),
     "trace": ("trace:trace", "Trace what a model's next token is made of: nodes, edges, and an account that closes."),
     "patch": ("patch:patch", "Put into one run what a component was on another prompt, and see what becomes of it."),

@@ -64,6 +64,16 @@ class CompiledEdit:
         return chosen
 
 
+def adding_leaves(leaves: dict[Site, Tensor]) -> Callable[[Tensor, CompiledEdit, Moment], Tensor]:
+    """What an edit does that adds zeros to a site, and keeps them: a derivative by them is one by the site."""
+
+    def add(value: Tensor, edit: CompiledEdit, _: Moment) -> Tensor:
+        leaves[edit.site] = torch.zeros_like(value, requires_grad=True)
+        return value + leaves[edit.site]
+
+    return add
+
+
 def _from_end(bound: int, n_prompt: Tensor) -> Tensor:
     return n_prompt + bound if bound < 0 else torch.full_like(n_prompt, bound)
 

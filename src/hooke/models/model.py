@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from hooke.dictionaries import Dictionary
 from hooke.errors import BadRequest, PromptTooLong, UnknownSite, UnsupportedModel, did_you_mean
@@ -289,8 +290,13 @@ class Model:
 
         return check(self, prompts)
 
-    def unembed(self, stream: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch vocab"]:
+    def unembed(
+        self, stream: Float[Tensor, "*batch d_model"], tokens: Int[Tensor, " chosen"] | None = None
+    ) -> Float[Tensor, "*batch vocab"]:
         """Logits of a final residual stream: norm, unembedding, soft cap or scale where the architecture has one.
+
+        Args:
+            tokens: the only ones whose logits are wanted; all of them by default.
 
         Raises:
             UnsupportedModel: the model has no unembedding, or no final norm was found.
@@ -300,7 +306,11 @@ class Model:
             raise UnsupportedModel(
                 f"{self.name} cannot be unembedded.", "No final norm or no unembedding was found.", ""
             )
-        logits = head(norm(stream))
+        if tokens is None:
+            logits = head(norm(stream))
+        else:
+            bias = getattr(head, "bias", None)
+            logits = linear(norm(stream), head.weight[tokens], None if bias is None else bias[tokens])  # pyright: ignore
         scale = getattr(self.config, "logit_scale", None)
         return self.capped(logits * scale if scale else logits)
 

@@ -14,7 +14,8 @@ from hooke.dictionaries.sparse import SparseActs
 from hooke.errors import PromptTooLong
 from hooke.models.model import Model, Tokens
 from hooke.prompts.attention import pack
-from hooke.prompts.lens import logit_lens
+from hooke.prompts.fitted_lens import FittedLens, translated
+from hooke.prompts.lens import LENS_LIMITS, logit_lens
 from hooke.sites import Site
 
 LIMIT = 512
@@ -26,10 +27,6 @@ _PATTERN_ELEMENTS = 2**26
 
 NO_LENS = "No logit lens: the model's final norm or unembedding was not found."
 NO_PATTERNS = "No attention patterns: this model's attention cannot be read from outside."
-LENS_LIMITS = (
-    "The lens reads each layer as if it were the last; early layers are in another basis, and what it shows there may "
-    "mean nothing."
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +57,8 @@ class Inspection:
     """Heads of a layer; 0 where patterns cannot be read."""
     has_lens: bool
     """Whether there is a lens."""
+    lenses: tuple[str, ...]
+    """Kinds of lens that it was read with; the fitted ones' arrays have the kind before their names."""
     dictionaries: tuple[ReadWith, ...]
     """Dictionaries, in the order of the arrays `dictionary.0.*`, `dictionary.1.*`, ..."""
     notes: tuple[str, ...]
@@ -87,10 +86,13 @@ def require_length(model: Model, n_tokens: int) -> None:
         )
 
 
-def inspect(model: Model, tokens: Tokens, dictionaries: Sequence[Dictionary] = ()) -> Inspection:
+def inspect(
+    model: Model, tokens: Tokens, dictionaries: Sequence[Dictionary] = (), lenses: Sequence[FittedLens] = ()
+) -> Inspection:
     """A prompt taken apart, in one forward pass (a large model's patterns take further ones).
 
-    Arrays: `lens_ids`, `lens_logprobs` [layer, pos, guess], `lens_rank`, `lens_actual`, `entropy`, `norm` [layer, pos],
+    Arrays: `lens_ids`, `lens_logprobs` [layer, pos, guess], `lens_rank`, `lens_actual`, `entropy` [layer, pos] (of a
+    fitted lens the same behind its kind, `tuned.lens_ids`), `norm` [layer, pos],
     `direction` [layer, pos, d_model] (the stream over its norm), `pattern.L` and `scale.L` (see
     `hooke.prompts.attention`), and for dictionary n `dictionary.n.id`, `.act` [pos, k], `.n_active`, `.unexplained`
     [pos].
@@ -113,8 +115,10 @@ def inspect(model: Model, tokens: Tokens, dictionaries: Sequence[Dictionary] = (
     for group in others:
         arrays |= _patterns(model.run(tokens, capture=group, logits=False).captures)
     has_lens = model.anatomy.final_norm is not None and model.anatomy.unembedding is not None
-    if has_lens:
-        arrays |= _lens(model, streams, tokens)
+    kinds = ["logit", *(lens.manifest.kind for lens in lenses)] if has_lens else []
+    for kind, lens in zip(kinds, [None, *lenses], strict=False):
+        read = translated(lens, streams, range(model.n_layers))
+        arrays |= {lens_array(kind, name): array for name, array in _lens(model, read, tokens).items()}
     read_with = []
     for place, dictionary in enumerate(dictionaries):
         x = torch.cat([run[site][0].flatten(1).float() for site in dictionary.reads], dim=-1)
@@ -126,10 +130,16 @@ def inspect(model: Model, tokens: Tokens, dictionaries: Sequence[Dictionary] = (
         n_layers=model.n_layers,
         n_heads=len(arrays["scale.0"]) if has_patterns else 0,
         has_lens=has_lens,
+        lenses=tuple(kinds),
         dictionaries=tuple(read_with),
         notes=tuple(notes),
         arrays=arrays,
     )
+
+
+def lens_array(kind: str, name: str) -> str:
+    """What an array of a lens of this kind is called."""
+    return name if kind == "logit" else f"{kind}.{name}"
 
 
 def features_of(dictionary: Dictionary, x: Float[Tensor, "pos width"]) -> dict[str, ndarray]:

@@ -20,8 +20,10 @@ from hooke.errors import BadArtefact, BadConfig, UnknownName
 from hooke.features.store import map_tensors, save_tensors
 from hooke.features.vocabulary import Vocabulary
 from hooke.lab import Lab, read_json, staged, write_json
-from hooke.prompts.inspect import Inspection, ReadWith
+from hooke.prompts.fitted_lens import fit_command, require_kind
+from hooke.prompts.inspect import Inspection, ReadWith, lens_array
 
+_LENS = ("lens_ids", "lens_logprobs", "lens_rank", "lens_actual", "entropy")
 _ROOM, _META, _TEXTS, _NUMBERS = "prompts", "meta.json", "texts.json", "numbers.safetensors"
 
 
@@ -65,6 +67,8 @@ class PromptMeta:
     """Dictionaries that it was read with."""
     notes: tuple[str, ...]
     """What is missing, and what the numbers do not say."""
+    lenses: tuple[str, ...] = ("logit",)
+    """Kinds of lens that it was read with, where there is one at all."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,28 @@ class KeptPrompt:
         Raises:
             BadArtefact: their file is damaged.
         """
-        needed = ("norm", "direction", *(("lens_ids", "lens_rank") if self.meta.has_lens else ()))
+        kinds = self.meta.lenses if self.meta.has_lens else ()
+        needed = ("norm", "direction", *(lens_array(kind, name) for kind in kinds for name in _LENS))
         return map_tensors(self.folder / _NUMBERS, *needed)
+
+    def lens(self, kind: str = "logit") -> dict[str, ndarray]:
+        """The arrays of a lens by their names without the kind; empty where the prompt has no lens at all.
+
+        Raises:
+            BadRequest: there is no lens of this kind.
+            UnknownName: the prompt was not read with it.
+            BadArtefact: their file is damaged.
+        """
+        require_kind(kind)
+        if not self.meta.has_lens:
+            return {}
+        if kind not in self.meta.lenses:
+            raise UnknownName(
+                f"The prompt {self.meta.id} was not read with a {kind} lens.",
+                "",
+                f"Run it again when the lab has one; this fits it: {fit_command(self.meta.model, kind)}",
+            )
+        return {name: self.arrays[lens_array(kind, name)] for name in _LENS}
 
     @cached_property
     def texts(self) -> dict[int, str]:
@@ -130,9 +154,11 @@ def keep(
         has_lens=found.has_lens,
         dictionaries=found.dictionaries,
         notes=found.notes,
+        lenses=found.lenses,
     )
     folder = lab.path(_ROOM, name)
-    named = sorted({int(token) for token in found.arrays["lens_ids"].reshape(-1)}) if found.has_lens else []
+    guesses = [found.arrays[lens_array(kind, "lens_ids")].reshape(-1) for kind in found.lenses]
+    named = sorted({int(token) for ids in guesses for token in ids})
     with staged(folder) as aside:
         aside.mkdir()
         write_json(aside / _META, to_dict(meta))

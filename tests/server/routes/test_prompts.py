@@ -1,14 +1,18 @@
 """Prompts over HTTP: run once, then read without a model."""
 
 import json
+import shutil
 
 import httpx
 import numpy as np
 import pytest
 from safetensors.numpy import load
 
+from hooke.models.load import load as load_model
 from hooke.prompts.attention import unpack
+from hooke.prompts.fitted_lens import save_lens
 from tests.cli.tiny_lab import TinyLab
+from tests.prompts.random_lens import random_lens
 from tests.server.tiny_server import running
 
 TEXT = "The bridge over the river."
@@ -53,6 +57,38 @@ def test_texts_of_the_lens_come_with_the_grid(api: httpx.Client):
     header = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
     texts = json.loads(header["__metadata__"]["texts"])
     assert {int(token) for token in texts} == set(np.unique(load(body)["lens_id"]).tolist())
+
+
+def test_a_fitted_lens_is_read_where_the_lab_has_one(api: httpx.Client, server_lab: TinyLab):
+    before = create(api)
+    assert [(one["kind"], one["is_here"]) for one in before["lenses"]] == [
+        ("logit", True),
+        ("tuned", False),
+        ("jacobian", False),
+    ]
+    assert "hooke fit-lens tiny-model --kind tuned" in before["lenses"][1]["note"]
+    model = load_model(str(server_lab.model), lab=server_lab.lab)
+    folder = save_lens(server_lab.lab, random_lens(model))
+    try:
+        assert "run the prompt again" in api.get(f"/api/prompts/{before['id']}").json()["lenses"][1]["note"]
+        made = create(api)
+        (folder / "weights.safetensors").write_bytes(b"cut short")
+        assert any("No tuned lens" in note for note in create(api)["notes"])
+    finally:
+        shutil.rmtree(folder)
+    assert [one["is_here"] for one in made["lenses"]] == [True, True, False]
+    address = f"/api/prompts/{made['id']}"
+    plain, tuned = (load(api.get(f"{address}/grid", params={"lens": kind}).content) for kind in ("logit", "tuned"))
+    assert np.array_equal(load(api.get(f"{address}/grid").content)["lens_id"], plain["lens_id"])
+    assert not np.array_equal(plain["lens_id"], tuned["lens_id"])
+    assert np.array_equal(plain["norm"], tuned["norm"])
+    cell = api.get(f"{address}/cell", params={"layer": 1, "position": 2, "lens": "tuned"}).json()
+    assert cell["lens"][0]["token"] == tuned["lens_id"][1, 2]
+    assert cell["rank"] == tuned["lens_rank"][1, 2]
+    for kind, status in (("jacobian", 404), ("other", 400)):
+        for path in ("grid", "cell?layer=0&position=0"):
+            answer = api.get(f"{address}/{path}", params={"lens": kind, "layer": 0, "position": 0})
+            assert answer.status_code == status, answer.text
 
 
 def test_parts_sum_to_the_difference(api: httpx.Client):

@@ -76,6 +76,19 @@ class PromptDictionary(BaseModel):
     """Features kept for each token; of a token with more the strongest."""
 
 
+class LensChoice(BaseModel):
+    """A kind of lens."""
+
+    kind: str
+    """logit, tuned or jacobian: what the grid and a cell are asked for with."""
+    title: str
+    """Its name."""
+    is_here: bool
+    """Whether the prompt was read with it."""
+    note: str
+    """What its numbers do not say; where the prompt was not read with it, how to have it."""
+
+
 class PromptOut(BaseModel):
     """A prompt that was taken apart and is kept."""
 
@@ -97,6 +110,8 @@ class PromptOut(BaseModel):
     """Attention heads of a layer; 0 where patterns cannot be read."""
     has_lens: bool
     """Whether the logit lens could be had."""
+    lenses: list[LensChoice]
+    """Every kind of lens; none where no lens could be had."""
     dictionaries: list[PromptDictionary]
     """In the order of the grid's arrays `dictionary.0.*`, `dictionary.1.*`, ..."""
     notes: list[str]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 from weakref import WeakKeyDictionary
 
@@ -19,6 +19,7 @@ from hooke.models.generate import conversation, conversation_tokens
 from hooke.models.model import Model, Tokens
 from hooke.prompts.attention import looks_at, read_by
 from hooke.prompts.compare import Difference, align, changes, differences
+from hooke.prompts.fitted_lens import KINDS, LIMITS, fit_command, lens_kinds, open_lenses
 from hooke.prompts.inspect import Inspection, inspect, limit_of
 from hooke.prompts.kept import KeptPrompt, Message, PromptMeta, keep, kept_prompts, open_prompt, read_metas, throw_away
 from hooke.prompts.targets import NOTE, Attribution, ThroughDictionary, attribute
@@ -35,6 +36,7 @@ from hooke.server.routes.prompt_answers import (
     Comparison,
     DictionaryEffects,
     FeatureEffect,
+    LensChoice,
     LensGuess,
     MessageIn,
     PairDifference,
@@ -70,7 +72,9 @@ async def create_prompt(body: Annotated[PromptBody, Body()], here: ResidentsHere
 
     def work(model: Model) -> tuple[Inspection, Vocabulary, str]:
         tokens, text = tokens_of(model, body.text, body.messages)
-        return inspect(model, tokens, dictionaries), vocabulary_of(model), text
+        lenses, refused = open_lenses(here.lab, model)
+        found = inspect(model, tokens, dictionaries, lenses)
+        return replace(found, notes=(*found.notes, *refused)), vocabulary_of(model), text
 
     found, vocabulary, text = await here.with_model(body.model, client, work)
     messages = tuple(Message(role=one.role, content=one.content) for one in body.messages) if body.messages else None
@@ -132,8 +136,8 @@ def delete_prompt(prompt: str, here: ResidentsHere) -> None:
 
 
 @router.get("/{prompt}/grid", response_class=Response)
-def prompt_grid(prompt: str, here: ResidentsHere) -> Response:
-    """Tokens by layers, as safetensors.
+def prompt_grid(prompt: str, here: ResidentsHere, lens: str = "logit") -> Response:
+    """Tokens by layers, as safetensors; `lens` is one of the kinds that the prompt was read with.
 
     [layer, token]: `lens_id` i32, `lens_logprob` f32, `lens_rank` i32 (of the actual next token, -1 at the last),
     `entropy` f32, `norm` f32. Per dictionary n of the prompt: `dictionary.n.id` i32 and `dictionary.n.act` f32
@@ -143,10 +147,11 @@ def prompt_grid(prompt: str, here: ResidentsHere) -> Response:
     kept = open_prompt(here.lab, prompt)
     arrays = {"norm": kept.arrays["norm"]}
     texts: dict[int, str] = {}
-    if kept.meta.has_lens:
-        best = np.ascontiguousarray(kept.arrays["lens_ids"][..., 0])
-        arrays |= {"lens_id": best, "lens_logprob": np.ascontiguousarray(kept.arrays["lens_logprobs"][..., 0])}
-        arrays |= {name: kept.arrays[name] for name in ("lens_rank", "entropy")}
+    read = kept.lens(lens)
+    if read:
+        best = np.ascontiguousarray(read["lens_ids"][..., 0])
+        arrays |= {"lens_id": best, "lens_logprob": np.ascontiguousarray(read["lens_logprobs"][..., 0])}
+        arrays |= {name: read[name] for name in ("lens_rank", "entropy")}
         texts = {token: kept.texts.get(token, "") for token in np.unique(best).tolist()}
     arrays |= {name: array for name, array in kept.arrays.items() if name.startswith("dictionary.")}
     return arrays_response(arrays, {"texts": json.dumps(texts, ensure_ascii=False)})
@@ -158,22 +163,24 @@ def prompt_cell(
     here: ResidentsHere,
     layer: Annotated[int, Query(ge=0)],
     position: Annotated[int, Query(ge=0)],
+    lens: str = "logit",
 ) -> Cell:
-    """One layer at one position in full."""
+    """One layer at one position in full; `lens` is one of the kinds that the prompt was read with."""
     kept = open_prompt(here.lab, prompt)
     meta, arrays = kept.meta, kept.arrays
     _require_within("layer", layer, meta.n_layers)
     _require_within("position", position, len(meta.token_ids))
     is_last = position + 1 == len(meta.token_ids)
+    read = kept.lens(lens)
     return Cell(
         layer=layer,
         position=position,
         token=_token_at(meta, position),
         next_token=None if is_last else _token_at(meta, position + 1),
-        lens=_guesses(kept, layer, position),
-        rank=None if is_last or not meta.has_lens else int(arrays["lens_rank"][layer, position]),
-        actual_logprob=None if is_last or not meta.has_lens else known(float(arrays["lens_actual"][layer, position])),
-        entropy=known(float(arrays["entropy"][layer, position])) if meta.has_lens else None,
+        lens=_guesses(kept, read, layer, position),
+        rank=None if is_last or not read else int(read["lens_rank"][layer, position]),
+        actual_logprob=None if is_last or not read else known(float(read["lens_actual"][layer, position])),
+        entropy=known(float(read["entropy"][layer, position])) if read else None,
         norm=float(arrays["norm"][layer, position]),
         features=[_cell_features(here, kept, place, layer, position) for place in range(len(meta.dictionaries))],
         looks_at=[Attended(**asdict(one)) for one in looks_at(arrays, layer, position)],
@@ -266,6 +273,7 @@ def _prompt_out(here: Residents, meta: PromptMeta) -> PromptOut:
         n_layers=meta.n_layers,
         n_heads=meta.n_heads,
         has_lens=meta.has_lens,
+        lenses=_lens_choices(here, meta),
         dictionaries=[PromptDictionary(index=indexes.get(one.name), **asdict(one)) for one in meta.dictionaries],
         notes=list(meta.notes),
     )
@@ -292,11 +300,31 @@ def _named_token(vocabulary: Vocabulary, name: str | int) -> int:
     return name if isinstance(name, int) else vocabulary.find(name)
 
 
-def _guesses(kept: KeptPrompt, layer: int, position: int) -> list[LensGuess]:
-    if not kept.meta.has_lens:
+def _lens_choices(here: Residents, meta: PromptMeta) -> list[LensChoice]:
+    """Every kind of lens, and of those that the prompt was not read with, what is to be done to have them."""
+    if not meta.has_lens:
         return []
-    ids = kept.arrays["lens_ids"][layer, position].tolist()
-    logprobs = kept.arrays["lens_logprobs"][layer, position].tolist()
+    in_lab = lens_kinds(here.lab, meta.model)
+    return [
+        LensChoice(
+            kind=kind,
+            title=title,
+            is_here=kind in meta.lenses,
+            note=LIMITS[kind]
+            if kind in meta.lenses
+            else "The lab has one; run the prompt again to read it so."
+            if kind in in_lab
+            else f"None was fitted to this model. Fit it, then run the prompt again: {fit_command(meta.model, kind)}",
+        )
+        for kind, title in KINDS.items()
+    ]
+
+
+def _guesses(kept: KeptPrompt, read: dict[str, np.ndarray], layer: int, position: int) -> list[LensGuess]:
+    if not read:
+        return []
+    ids = read["lens_ids"][layer, position].tolist()
+    logprobs = read["lens_logprobs"][layer, position].tolist()
     return [
         LensGuess(token=token, text=kept.texts.get(token, ""), logprob=logprob)
         for token, logprob in zip(ids, logprobs, strict=True)

@@ -54,9 +54,9 @@ export const MODES: readonly Mode[] = [
 
 const MOST_RANKS = 10;
 
-/** The grid of a prompt. */
-export async function loadGrid(prompt: string, signal: AbortSignal): Promise<GridData> {
-  const response = await request("GET", "/api/prompts/{prompt}/grid", { path: { prompt }, signal });
+/** The grid of a prompt through a kind of lens. */
+export async function loadGrid(prompt: string, lens: string, signal: AbortSignal): Promise<GridData> {
+  const response = await request("GET", "/api/prompts/{prompt}/grid", { path: { prompt }, query: { lens }, signal });
   const buffer = await response.arrayBuffer();
   const arrays = readArrays(buffer);
   const dictionaries: Read[] = [];
@@ -65,6 +65,17 @@ export async function loadGrid(prompt: string, signal: AbortSignal): Promise<Gri
     dictionaries.push({ k: arrays[`dictionary.${place}.id`]!.shape[1] ?? 0, ids: of("id"), acts: of("act"), nActive: of("n_active"), unexplained: of("unexplained") });
   }
   return { arrays, texts: readTexts(buffer), dictionaries };
+}
+
+/** The kind of lens that the address asks for, where the prompt was read with it; else the logit lens. */
+export function lensOf(prompt: PromptOut, asked: string | undefined): PromptOut["lenses"][number] | null {
+  return prompt.lenses.find((one) => one.kind === asked && one.is_here) ?? prompt.lenses[0] ?? null;
+}
+
+/** What is to be read beside the grid: the prompt's notes, with the chosen lens's limits in the place of the logit lens's. */
+export function notesOf(prompt: PromptOut, lens: PromptOut["lenses"][number] | null): string[] {
+  const logit = prompt.lenses[0];
+  return prompt.notes.map((note) => (lens && note === logit?.note ? lens.note : note));
 }
 
 /** Modes that there is something to show in. */

@@ -57,7 +57,7 @@ export const MARKED: ReadonlySet<number> = new Set(SELECTED.filter((place) => pl
 export const PINNED = nearest(MAP, gridOf(MAP), -0.7, -0.35, 0.3);
 
 export const PROMPT: Schemas["PromptOut"] = {
-  id: "specimen", created: "", dictionaries: [], has_lens: false, messages: null, model: "specimen", n_heads: 1, n_layers: 1, notes: [], text: WORDS.join(""),
+  id: "specimen", created: "", dictionaries: [], has_lens: false, lenses: [], messages: null, model: "specimen", n_heads: 1, n_layers: 1, notes: [], text: WORDS.join(""),
   tokens: WORDS.map((text, place) => ({ id: place, text, is_special: false })),
 };
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Schemas } from "../../../src/api/client";
-import { cellInWords, markOf, MODES, rowsOf, type GridData } from "../../../src/views/prompt/grid_data";
+import { cellInWords, lensOf, markOf, MODES, notesOf, rowsOf, type GridData } from "../../../src/views/prompt/grid_data";
 
 const prompt = {
   n_layers: 3,
@@ -33,4 +33,19 @@ test("a feature carries its label in cells with room and in the sentence of any"
   expect(markOf(mode("features"), prompt, data, rows, labelOf)(1, 0).text).toBe("7 label 0.7");
   expect(cellInWords(mode("features"), prompt, data, rows[1]!, 0, labelOf)).toContain("feature 7 (label 0.7) at 4");
   expect(cellInWords(mode("features"), prompt, data, rows[2]!, 1, labelOf)).toContain("no more features");
+});
+
+test("a lens is shown where the prompt was read with it, and its limits stand in the place of the logit lens's", () => {
+  const lenses = [
+    { kind: "logit", title: "Logit lens", is_here: true, note: "early layers" },
+    { kind: "tuned", title: "Tuned lens", is_here: true, note: "fitted" },
+    { kind: "jacobian", title: "Jacobian lens", is_here: false, note: "fit it" },
+  ];
+  const read = { ...prompt, has_lens: true, lenses, notes: ["early layers", "no patterns"] };
+  expect(lensOf(read, undefined)?.kind).toBe("logit");
+  expect(lensOf(read, "tuned")?.kind).toBe("tuned");
+  expect(lensOf(read, "jacobian")?.kind).toBe("logit");
+  expect(lensOf({ ...read, lenses: [] }, "tuned")).toBe(null);
+  expect(notesOf(read, lenses[1]!)).toEqual(["fitted", "no patterns"]);
+  expect(notesOf(read, lenses[0]!)).toEqual(["early layers", "no patterns"]);
 });
