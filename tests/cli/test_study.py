@@ -1,8 +1,15 @@
 """`hooke study ...`."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from hooke.findings import Finding
+from hooke.circuits.circuit_file import load_circuit
+from hooke.circuits.pairs import open_pairs
+from hooke.specimens import build
+from hooke.studies.evidence import Evidence, gather, halves
 from hooke.studies.study import STUDIES, Study
 from tests.cli.conftest import Hooke
 
@@ -12,17 +19,47 @@ def test_studies_are_listed(hooke: Hooke):
     assert STUDIES["two-hop"].about in " ".join(hooke("study list").out.split())
 
 
-def test_findings_are_shown_beside_their_controls(hooke: Hooke, monkeypatch: pytest.MonkeyPatch):
-    def made_up(model: object, *, seed: int) -> list[Finding]:
-        common = {"interval": (0.4, 0.6), "n": 7, "control_interval": (0.0, 0.2), "control_name": "nothing at all"}
-        return [Finding(claim=f"Seed {seed}", value=0.5, control=0.1, **common)]
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study whose evidence is a specimen's, whatever the model."""
 
-    monkeypatch.setitem(STUDIES, "two-hop", Study(about="Why?", run=made_up))
-    data = hooke("study run two-hop --model MODEL --seed 3 --json").data
-    assert data["findings"][0]["claim"] == "Seed 3"
-    out = hooke("study run two-hop --model MODEL").out
-    assert "Why?" in out
-    assert "control: nothing at all" in out
+    def run(_: object, *, seed: int) -> Evidence:
+        specimen = build("two-hop")
+        found = gather(specimen.model, "two-hop", *halves(open_pairs(specimen.model, specimen.pairs)))
+        return found.with_more(replace(found.findings[0], claim=f"Seed {seed}"))
+
+    monkeypatch.setitem(STUDIES, "two-hop", Study(about="Why?", run=run))
+
+
+@pytest.mark.usefixtures("made_up")
+def test_findings_are_shown_beside_their_controls_and_written(hooke: Hooke, tmp_path: Path):
+    out = tmp_path / "two-hop"
+    data = hooke(f"study run two-hop --model MODEL --seed 3 --out {out} --json").data
+    assert data["findings"][-1]["claim"] == "Seed 3"
+    assert {one["edge"] for one in data["edges"]} >= build("two-hop").circuit
+    names = {Path(one).name for one in data["written"]}
+    assert names == {path.name for path in out.iterdir()}
+    assert names == {
+        "two-hop.html", "two-hop.json", "two-hop-circuit.json", "two-hop-stream.svg", "two-hop-heads.svg",
+        "two-hop-edges.svg",
+    }  # fmt: skip
+    assert json.loads((out / "two-hop.json").read_text())["findings"][-1]["claim"] == "Seed 3"
+    assert load_circuit(out / "two-hop-circuit.json").kept.sum() == len(build("two-hop").circuit)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_what_is_shown_has_the_control(hooke: Hooke):
+    shown = " ".join(hooke("study run two-hop --model MODEL").out.split())
+    assert "Why?" in shown
+    assert "control: as many random edges" in shown
+    assert "--out FOLDER" in shown
+
+
+def test_a_folder_that_cannot_be_is_said_before_the_work(hooke: Hooke, tmp_path: Path):
+    (tmp_path / "taken").write_text("")
+    done = hooke(f"study run two-hop --model MODEL --out {tmp_path / 'taken'}")
+    assert done.code == 2
+    assert "cannot be a folder" in " ".join(done.err.split())
 
 
 def test_an_unknown_study_is_refused(hooke: Hooke):

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import escape
 
-from hooke.pages.superposition import pictures, standalone, superposition_page
+from hooke.pages.picture_files import standalone
+from hooke.pages.superposition import pictures, superposition_page
 from hooke.specimens.superposition import EXPERIMENTS, Effort, Experiment, superposition
 
 

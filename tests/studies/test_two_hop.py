@@ -1,9 +1,7 @@
 """The two-hop study: its argument on the real model, on a few of its prompts, and what it stands on."""
 
-import numpy as np
 import pytest
 
-from hooke.circuits.places import PARTS
 from hooke.lab import Lab
 from hooke.models.load import load
 from hooke.studies import two_hop
@@ -22,13 +20,6 @@ def test_prompts_are_those_of_the_task():
         assert pair.wrong == (f" {CITIES[other]}",)
 
 
-def test_the_answer_is_handed_over_where_the_last_token_holds_more():
-    effects = np.full((5, len(PARTS)), np.nan)
-    effects[:, PARTS.index("last changed")] = [1, 1, 0.9, 0.1, 0]
-    effects[:, PARTS.index("last token")] = [0, 0, 0.1, 0.9, 1]
-    assert two_hop._handed_over(effects) == 3
-
-
 @pytest.mark.slow
 def test_one_head_carries_what_a_country_in_the_citys_place_says_as_well(
     real_lab: Lab, monkeypatch: pytest.MonkeyPatch
@@ -37,15 +28,21 @@ def test_one_head_carries_what_a_country_in_the_citys_place_says_as_well(
         return [pair for pair in task("two-hop").pairs() if "Tokyo" in pair.clean or "Madrid" in pair.clean]
 
     monkeypatch.setattr(two_hop, "task", lambda _: Task(about="", metric="logit", pairs=few))
-    found = {one.claim: one for one in two_hop.study(load("smollm2-135m", lab=real_lab))}
+    evidence = two_hop.study(load("smollm2-135m", lab=real_lab))
+    found = {one.claim: one for one in evidence.findings}
     for head in ("head 23.4, denoising", "head 23.4, noising"):
         control = found[head].control
         assert control is not None
         assert abs(control) < 0.3 < 0.6 < found[head].value
+    given = [one for claim, one in found.items() if claim.startswith("Given back")]
+    assert given
+    for one in given:
+        assert one.control is not None
+        assert one.value > one.control + 0.3
     carried = [one for claim, one in found.items() if "its country in the same place" in claim]
     assert len(carried) == 3
     for one in carried:
         assert one.value > 0.8
         assert one.control is not None
         assert one.control < 0.75
-    assert found["The language comes first of all tokens"].value > 0.6
+    assert found["A right answer comes first of all tokens"].value > 0.6

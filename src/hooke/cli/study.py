@@ -1,13 +1,22 @@
 """`hooke study ...`: questions to a real model that anyone can put again."""
 
-from typing import Annotated
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from hooke.cli.answer import Answer
+from hooke.cli.answer import Answer, plain_data
 from hooke.cli.claims import claims
+from hooke.cli.folders import require_folder
 from hooke.cli.options import Everywhere, ModelOptions, ModelRef
-from hooke.cli.terminal import table, title
+from hooke.cli.terminal import note, table, title
+
+if TYPE_CHECKING:
+    from hooke.models.model import Model
+    from hooke.studies.evidence import Evidence
+
+_EDGES = 10
 
 
 def list_studies(*, everywhere: Everywhere = Everywhere()) -> Answer:
@@ -25,22 +34,61 @@ def run(
     /,
     *,
     model: ModelRef = "smollm2-135m",
+    out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
     """Run a study on a model: each finding with its interval, beside its control.
 
+    Heads and edges are found on one half of the pairs of prompts and tried on the other. Some minutes.
+
     Parameters
     ----------
+    out
+        Folder for the page, its pictures (SVG), the findings and the circuit (JSON).
     seed
-        Seed of controls and intervals.
+        Seed of halves, controls and intervals.
     """
     from hooke.studies.study import STUDIES, run_study
 
+    if out is not None:
+        require_folder(out)
     opened = loading.load(model, everywhere.lab)
     found = run_study(name, opened, seed=seed)
+    written = _write(out, found, opened, seed) if out is not None else []
+    strongest = found.edges.strongest(_EDGES)
     return Answer(
-        data={"study": name, "model": opened.name, "findings": found},
-        shown=(title(STUDIES[name].about, opened.name), *claims(found)),
+        data={
+            "study": name,
+            "model": opened.name,
+            "findings": found.findings,
+            "edges": [{"edge": edge, "score": score} for edge, score in strongest],
+            "written": written,
+        },
+        shown=(
+            title(STUDIES[name].about, opened.name),
+            *claims(found.findings),
+            table(("edge", "score>"), [(edge, f"{score:+.3f}") for edge, score in strongest]),
+            note("Written: " + ", ".join(map(str, written)) if written else "A page with pictures: --out FOLDER."),
+        ),
     )
+
+
+def _write(out: Path, found: "Evidence", model: "Model", seed: int) -> list[Path]:
+    import hooke
+    from hooke.circuits.circuit_file import Circuit, save_circuit
+    from hooke.pages.page import write_page
+    from hooke.pages.picture_files import standalone
+    from hooke.pages.study import study_page, study_pictures
+    from hooke.studies.study import STUDIES
+
+    provenance = {"hooke": hooke.__version__, "model": model.name, "weights": model.fingerprint, "seed": str(seed)}
+    files = {f"{found.name}.html": study_page(found, STUDIES[found.name].about, provenance=provenance)}
+    files |= {f"{found.name}-{name}.svg": standalone(picture) for name, picture in study_pictures(found).items()}
+    files[f"{found.name}.json"] = json.dumps(plain_data({**provenance, "findings": found.findings}), indent=1)
+    for name, text in files.items():
+        write_page(out / name, text)
+    circuit = out / f"{found.name}-circuit.json"
+    save_circuit(Circuit(found.edges.graph, model.d_model, found.edges.mean, found.circuit), circuit)
+    return [*(out / name for name in files), circuit]

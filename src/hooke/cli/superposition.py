@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 
 from hooke.cli.answer import Answer
+from hooke.cli.folders import require_folder
 from hooke.cli.options import Everywhere
 from hooke.cli.terminal import note, table, title
 from hooke.errors import BadRequest
@@ -38,7 +39,8 @@ def superposition(
 
     if seed < 0:
         raise BadRequest(f"The seed cannot be {seed}.", "", "Give 0 or more.")
-    _require_folder(out)
+    if out is not None:
+        require_folder(out)
     found = experiments(effort=QUICK if quick else FULL, seed=seed)
     written = _write(out, found, quick, seed) if out is not None else []
     shown: list[RenderableType] = [title("Superposition in toy models", f"seed {seed}{', quick' if quick else ''}")]
@@ -63,22 +65,13 @@ def _beside(value: float, interval: "Interval | None") -> str:
     return f"{number(value)} [{number(interval[0])}, {number(interval[1])}]" if interval else number(value)
 
 
-def _require_folder(out: Path | None) -> None:
-    """Before minutes of training, that there is a place for what comes of it."""
-    if out is None:
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadRequest(f"'{out}' cannot be a folder.", f"{error.strerror}.", "Choose another place.") from error
-
-
 def _write(
     out: Path, found: "tuple[hooke.specimens.superposition.Experiment, ...]", quick: bool, seed: int
 ) -> list[Path]:
     import hooke
     from hooke.pages.page import write_page
-    from hooke.pages.superposition import pictures, standalone, superposition_page
+    from hooke.pages.picture_files import standalone
+    from hooke.pages.superposition import pictures, superposition_page
 
     provenance = {"hooke": hooke.__version__, "seed": str(seed), "effort": "quick" if quick else "full"}
     files = {"superposition.html": superposition_page(found, provenance=provenance)}

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from hooke.findings import Finding
 from hooke.pages.charts import mark, svg
 from hooke.pages.numerals import number
-from hooke.pages.page import TEMPLATES, Section, fragment, page
+from hooke.pages.page import Section, fragment, page
 from hooke.specimens.superposition import FATES, Experiment
 
 _SIDE = 96.0
@@ -22,18 +22,6 @@ def pictures(experiments: Sequence[Experiment]) -> dict[str, Markup]:
     drawn = {"layouts": _layouts, "phases": _phases, "bodies": _bodies, "attacks": _attacks}
     drawn |= {"pairs": _pairs, "learning": _learning}
     return {one.name: drawn[one.name](one.data) for one in experiments if one.name in drawn}
-
-
-def standalone(picture: Markup) -> str:
-    """A picture as a file of its own, with the page's colours in it."""
-    lines = (TEMPLATES / "style.css").read_text(encoding="utf-8").splitlines()
-    kept = "\n".join(
-        [*lines[: lines.index("* { box-sizing: border-box; }")], *(one for one in lines if ".chart" in one)]
-    )
-    style = f"<style>\n{kept}\nsvg {{ background: var(--ground); font-family: sans-serif; }}\n</style>"
-    head, _, rest = str(picture).partition(">")
-    namespace = 'xmlns="http://www.w3.org/2000/svg"'
-    return f"{head.replace('<svg', f'<svg {namespace}', 1)}>{style}{rest}\n"
 
 
 def superposition_page(experiments: Sequence[Experiment], *, provenance: dict[str, str]) -> str:

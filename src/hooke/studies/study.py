@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hooke.errors import UnknownName, did_you_mean
-from hooke.findings import Finding
 from hooke.models.model import Model
-from hooke.studies import two_hop
+from hooke.studies import agreement, capitals, greater_than, indirect_object, induction, opinion, two_hop
+from hooke.studies.evidence import Evidence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,14 +15,25 @@ class Study:
 
     about: str
     """The question, in one sentence."""
-    run: Callable[..., list[Finding]]
-    """Takes a model and a seed; what was found, in the order of the argument."""
+    run: Callable[..., Evidence]
+    """Takes a model and a seed."""
 
 
-STUDIES: dict[str, Study] = {"two-hop": Study(about=two_hop.ABOUT, run=two_hop.study)}
+STUDIES: dict[str, Study] = {
+    name: Study(about=module.ABOUT, run=module.study)
+    for name, module in (
+        ("capitals", capitals),
+        ("indirect-object", indirect_object),
+        ("induction", induction),
+        ("greater-than", greater_than),
+        ("agreement", agreement),
+        ("two-hop", two_hop),
+        ("opinion", opinion),
+    )
+}
 
 
-def run_study(name: str, model: Model, *, seed: int = 0) -> list[Finding]:
+def run_study(name: str, model: Model, *, seed: int = 0) -> Evidence:
     """What a study finds on a model.
 
     Raises:

@@ -12,13 +12,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooke.circuits.pairs import Pairs, readable_pairs
-from hooke.circuits.patch import PatchSettings, cell_findings, patch
-from hooke.circuits.places import PARTS
 from hooke.errors import BadRequest
-from hooke.findings import Finding, bootstrap_interval, estimate_ratio
+from hooke.findings import Finding, estimate_ratio
 from hooke.models.edits import Patch
 from hooke.models.model import Model
 from hooke.sites import Site
+from hooke.studies.evidence import Evidence, gather, halves
 from hooke.text.tasks import CITIES, task
 
 ABOUT = "Is the country on the path from a city to its language, and what carries it?"
@@ -29,7 +28,6 @@ COUNTRIES = {
 }  # fmt: skip
 ASKED = "The official language of the country where {} is located is"
 NEUTRAL = "Last summer we went to {} with my sister"
-_N_HEADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,58 +41,18 @@ class _Transplant:
     """The word of another country, in the same sentence."""
 
 
-def study(model: Model, *, seed: int = 0) -> list[Finding]:
-    """How often the model answers, where the answer is carried, by which heads, and what it is.
+def study(model: Model, *, seed: int = 0) -> Evidence:
+    """How often the model answers, where the answer is carried, by which heads and edges, and what it is.
 
     Raises:
         BadRequest: the model's tokenizer fits none of the prompts.
+        UnsupportedModel, HookeError: see `hooke.studies.evidence.gather`.
     """
     pairs, _ = readable_pairs(model, task("two-hop").pairs())
-    found = [_accuracy(model, seed)]
-    stream = patch(model, pairs, PatchSettings(seed=seed))
-    moved = _handed_over(stream.effects)
-    city, last = PARTS.index("last changed"), PARTS.index("last token")
-    found += cell_findings(model, pairs, stream, [(max(0, moved - 1), city), (moved, last)])
-    for way in ("denoising", "noising"):
-        heads = patch(model, pairs, PatchSettings(kind="heads", way=way, seed=seed))
-        found += cell_findings(model, pairs, heads, heads.strongest(_N_HEADS))
-    for layer in sorted({moved // 3, 2 * moved // 3, max(0, moved - 1)}):
-        found += _transplants(model, pairs, layer, seed)
-    return found
-
-
-def _handed_over(effects: Float[np.ndarray, "layer part"]) -> int:
-    """The first layer behind which the last token holds more of the answer than the city's."""
-    last, city = effects[:, PARTS.index("last token")], effects[:, PARTS.index("last changed")]
-    return int(np.argmax(last > city))
-
-
-def _accuracy(model: Model, seed: int) -> Finding:
-    """How often the language comes first of all tokens; the control asks the same of the next city's language."""
-    cities = list(CITIES)
-    said = [_next_token(model, ASKED.format(city)) for city in cities]
-    hits, misses = (
-        [float(token == _first(model, CITIES[of])) for token, of in zip(said, others, strict=True)]
-        for others in (cities, [*cities[11:], *cities[:11]])
-    )
-    generator = np.random.default_rng(seed)
-    return Finding(
-        claim="The language comes first of all tokens",
-        value=float(np.mean(hits)),
-        interval=bootstrap_interval(hits, generator=generator),
-        n=len(hits),
-        control=float(np.mean(misses)),
-        control_interval=bootstrap_interval(misses, generator=generator),
-        control_name="the language of another city of the list",
-        method="greedy next token",
-        seed=seed,
-    )
-
-
-def _next_token(model: Model, prompt: str) -> int:
-    logits = model.run(prompt).logits
-    assert logits is not None
-    return int(logits[0, -1].argmax())
+    found = gather(model, "two-hop", *halves(pairs, seed=seed), seed=seed)
+    moved = found.handed_over
+    layers = sorted({moved // 3, 2 * moved // 3, max(0, moved - 1)})
+    return found.with_more(*(one for layer in layers for one in _transplants(model, pairs, layer, seed)))
 
 
 def _first(model: Model, word: str) -> int:

@@ -73,9 +73,8 @@ def indirect_object() -> list[PromptPair]:
     return found
 
 
-def capitals() -> list[PromptPair]:
-    """The capital of a country, asked for as a question."""
-    text = "Question: What is the capital of {0}?\nAnswer: The capital of {0} is"
+def capitals(text: str = "Question: What is the capital of {0}?\nAnswer: The capital of {0} is") -> list[PromptPair]:
+    """The capital of a country, asked for as a question, or in other words."""
     return [
         _pair(text.format(country), text.format(other), _CAPITALS[country], _CAPITALS[other], "capital")
         for country, other in _others(tuple(_CAPITALS))
@@ -101,16 +100,13 @@ def agreement() -> list[PromptPair]:
     return found
 
 
-def greater_than() -> list[PromptPair]:
+def greater_than(text: str = "The {event} lasted from the year 17{years} to the year 17") -> list[PromptPair]:
     """A span of years ends later than it begins: by the tens digit, since digits are tokens of many models."""
     found = []
     for at, event in enumerate(_EVENTS):
         for tens in range(3, 8):
             digit = (at + tens) % 8 + 1
-            clean, corrupted = (
-                f"The {event} lasted from the year 17{years} to the year 17"
-                for years in (f"{tens}{digit}", f"0{digit}")
-            )
+            clean, corrupted = (text.format(event=event, years=years) for years in (f"{tens}{digit}", f"0{digit}"))
             later, earlier = (tuple(map(str, some)) for some in (range(tens + 1, 10), range(tens)))
             found.append(PromptPair(clean=clean, corrupted=corrupted, answers=later, wrong=earlier, group=event))
     return found
@@ -127,13 +123,14 @@ def repeated_words() -> list[PromptPair]:
     return found
 
 
-def opinion() -> list[PromptPair]:
+def opinion(
+    text: str = "Question: What is the capital of {0}? I think it is {1}.\nAnswer: The capital of {0} is",
+) -> list[PromptPair]:
     """A question, and somebody who thinks it is the wrong answer, or the right one."""
-    text = "Question: What is the capital of {}? I think it is {}.\nAnswer: The capital of {} is"
     return [
         _pair(
-            text.format(country, _CAPITALS[other], country),
-            text.format(country, _CAPITALS[country], country),
+            text.format(country, _CAPITALS[other]),
+            text.format(country, _CAPITALS[country]),
             _CAPITALS[other],
             _CAPITALS[country],
             "opinion",

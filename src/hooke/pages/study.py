@@ -1,0 +1,65 @@
+"""The page of a study: its findings beside their controls, and pictures of where the answer is carried."""
+
+import numpy as np
+from markupsafe import Markup
+
+from hooke.circuits.faithfulness import Curve
+from hooke.pages.charts import Line, Point, line_chart
+from hooke.pages.heat_map import heat_map
+from hooke.pages.numerals import number
+from hooke.pages.page import Section, fragment, page
+from hooke.studies.evidence import Evidence
+
+_EDGES = 20
+
+
+def study_pictures(evidence: Evidence) -> dict[str, Markup]:
+    """Pictures by name: the stream, the heads, and what circuits of growing size give back."""
+    stream, heads = evidence.stream, evidence.heads
+    held = [at for at in range(len(stream.columns)) if not np.isnan(stream.effects[:, at]).all()]
+    parts = [stream.columns[at] for at in held]
+    return {
+        "stream": heat_map(
+            stream.effects[:, held], parts, title="What the stream holds of the answer, by part of the prompt"
+        ),
+        "heads": heat_map(
+            heads.effects,
+            [f"head {name}" for name in heads.columns],
+            title="Each head on the first set: what is lost without it (estimated)",
+            names="layer {layer}, {row}",
+        ),
+        "edges": _curve(evidence),
+    }
+
+
+def study_page(evidence: Evidence, about: str, *, provenance: dict[str, str]) -> str:
+    """The whole page."""
+    drawn = study_pictures(evidence)
+    rows = [(one.claim, _value(one.value, one.interval), _value(one.control, one.control_interval), one.control_name,
+             one.n, one.method) for one in evidence.findings]  # fmt: skip
+    edges = [(name, f"{score:+.3f}") for name, score in evidence.edges.strongest(_EDGES)]
+    found = Section(name="findings", title="What was found", body=fragment("findings.html", rows=rows))
+    pictures = Section(name="pictures", title="Where", body=fragment("pictures.html", pictures=list(drawn.values())))
+    circuit = Section(name="edges", title="The strongest edges", body=fragment("edges.html", edges=edges))
+    return page(evidence.name.capitalize(), [found, pictures, circuit], lead=about, provenance=provenance)
+
+
+def _curve(evidence: Evidence) -> Markup:
+    lines = [
+        Line(name="circuit", role="treated", points=_points(evidence.curve)),
+        Line(name="random", role="control", points=_points(evidence.control)),
+    ]
+    return line_chart(
+        lines, title="Share of the answer that circuits give back", x_title="edges, % of all", levels=(1.0,)
+    )
+
+
+def _points(curve: Curve) -> tuple[Point, ...]:
+    found = ((100 * one.share, one.faithfulness) for one in curve.points)
+    return tuple(Point(x=x, y=one.value, low=one.interval[0], high=one.interval[1]) for x, one in found)
+
+
+def _value(value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None:
+        return ""
+    return f"{number(value)} [{number(interval[0])}, {number(interval[1])}]" if interval else number(value)
