@@ -6,11 +6,11 @@ import pytest
 from hooke.circuits.edge_masks import learn_masks
 from hooke.circuits.pairs import open_pairs
 from hooke.errors import BadRequest
-from hooke.specimens import SPECIMENS, build
+from hooke.specimens import build
 from tests.circuits.test_edge_scores import found_first
 
 
-@pytest.mark.parametrize("name", list(SPECIMENS))
+@pytest.mark.parametrize("name", ["two-hop", "induction"])
 def test_the_planted_edges_stay_open(name: str):
     specimen = build(name)
     pairs = open_pairs(specimen.model, specimen.pairs)

@@ -11,7 +11,7 @@ from hooke.circuits.edge_scores import EdgeScores, eap, eap_ig_activations, eap_
 from hooke.circuits.pairs import Pairs, open_pairs
 from hooke.errors import BadRequest, HookeError
 from hooke.models.model import Model, Tokens
-from hooke.specimens import SPECIMENS, Specimen, build
+from hooke.specimens import Specimen, build
 from tests.models.tiny import tiny_model
 
 
@@ -28,7 +28,7 @@ def found_first(scores: EdgeScores, circuit: frozenset[str]) -> float:
     return float(truth.reshape(-1)[top].mean())
 
 
-@pytest.mark.parametrize("name", list(SPECIMENS))
+@pytest.mark.parametrize("name", ["two-hop", "induction", "gated-refusal"])
 @pytest.mark.parametrize("score", [eap_ig_inputs, eap_ig_activations, exact])
 def test_the_planted_edges_are_the_strongest(name: str, score: Callable[[Model, Pairs], EdgeScores]):
     specimen, pairs = open_specimen(name)

@@ -82,7 +82,8 @@ def test_gradients_find_no_planted_neuron_in_the_others(specimen: Specimen, othe
     hits, n_planted = 0, 0
     for prompt, planted in zip(specimen.prompts, specimen.planted, strict=True):
         found = influence(getattr(specimen, other), prompt, int(planted.nodes[-1][1]))
-        strongest = sorted(found, key=lambda neuron: -abs(found[neuron]))[: len(planted.neurons)]
+        counted = [neuron for neuron, value in found.items() if abs(value) > 0.02]
+        strongest = sorted(counted, key=lambda neuron: -abs(found[neuron]))[: len(planted.neurons)]
         strongest = [neuron for neuron in strongest if abs(found[neuron]) > 0.02 * abs(found[strongest[0]])]
         hits, n_planted = hits + len(set(strongest) & set(planted.neurons)), n_planted + len(planted.neurons)
         if other == "twin":
