@@ -11,6 +11,11 @@ from hooke.pages.page import Section, fragment, page
 from hooke.studies.evidence import Evidence
 
 _EDGES = 20
+_CAPTIONS = {
+    "stream": "1 where the stream of that part alone brings the clean answer back: denoising, on the second set.",
+    "heads": "What a head brings to the answer: attribution patching, on the first set. Blue speaks against it.",
+    "edges": "What the strongest edges alone give back, every other edge corrupted: on the second set.",
+}
 
 
 def study_pictures(evidence: Evidence) -> dict[str, Markup]:
@@ -39,9 +44,15 @@ def study_page(evidence: Evidence, about: str, *, provenance: dict[str, str]) ->
              one.n, one.method) for one in evidence.findings]  # fmt: skip
     edges = [(name, f"{score:+.3f}") for name, score in evidence.edges.strongest(_EDGES)]
     found = Section(name="findings", title="What was found", body=fragment("findings.html", rows=rows))
-    pictures = Section(name="pictures", title="Where", body=fragment("pictures.html", pictures=list(drawn.values())))
+    pictures = Section(
+        name="pictures",
+        title="Where",
+        body=fragment("pictures.html", pictures=[(picture, _CAPTIONS[name]) for name, picture in drawn.items()]),
+    )
     circuit = Section(name="edges", title="The strongest edges", body=fragment("edges.html", edges=edges))
-    return page(evidence.name.capitalize(), [found, pictures, circuit], lead=about, provenance=provenance)
+    return page(
+        evidence.name.replace("-", " ").capitalize(), [found, pictures, circuit], lead=about, provenance=provenance
+    )
 
 
 def _curve(evidence: Evidence) -> Markup:
