@@ -1,6 +1,5 @@
 """What a study gives to the common measurements, without measuring."""
 
-from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -8,30 +7,31 @@ import pytest
 
 from hooke.circuits.pairs import Pairs
 from hooke.models.model import Model
+from hooke.studies.evidence import Evidence
 
 
-@dataclass
-class Given:
-    """Stands in for the evidence of a study."""
+class Given(Evidence):
+    """Stands in for the evidence of a study: nothing of it is measured."""
 
-    name: str
+    def __init__(self, first: Pairs, second: Pairs) -> None:
+        vars(self).update(first=first, second=second, more=[], tried=[])
+
     first: Pairs
     second: Pairs
-    more: list[Any] = field(default_factory=list)
-    tried: list[tuple[str, Pairs]] = field(default_factory=list)
+    more: list[Any]
+    tried: list[tuple[str, Pairs]]
 
     def with_more(self, *findings: Any) -> "Given":
-        self.more += findings
+        self.more.extend(findings)
         return self
 
 
 def given_by(monkeypatch: pytest.MonkeyPatch, module: ModuleType, model: Model) -> Given:
     """The sets of pairs that a study finds and tries its circuit on, and those that it is carried over to."""
-    tried: list[tuple[str, Pairs]] = []
 
     def gather(_: Model, name: str, first: Pairs, second: Pairs, *, seed: int = 0) -> Given:
         assert seed == 3
-        return Given(name, first, second, tried=tried)
+        return Given(first, second)
 
     def transfer(_: Model, evidence: Given, pairs: Pairs, about: str, *, seed: int = 0) -> str:
         assert seed == 3
