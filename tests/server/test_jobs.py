@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -202,6 +204,37 @@ def test_closing_the_server_interrupts_what_runs(jobs: Jobs, lab: Lab):
     jobs.close()
     kept = Job.model_validate_json((lab.root / "jobs" / f"{job.id}.json").read_text())
     assert kept.state == "interrupted"
+
+
+@pytest.mark.parametrize("state", ["cancelled", "interrupted"])
+def test_a_job_that_is_ended_before_it_is_told_its_arguments_has_not_failed(
+    jobs: Jobs, state: str, monkeypatch: pytest.MonkeyPatch
+):
+    started, ending = threading.Event(), threading.Event()
+    popen = subprocess.Popen
+
+    def ended_at_once(*command: Any, **options: Any) -> subprocess.Popen[str]:
+        process = popen(*command, **options)
+        started.set()
+        assert ending.wait(30)
+        process.kill()
+        process.wait()
+        return process
+
+    monkeypatch.setattr(hooke.server.jobs.subprocess, "Popen", ended_at_once)
+    job = jobs.submit("test", {})
+    assert started.wait(30)
+    if state == "cancelled":
+        jobs.cancel(job.id)
+        ending.set()
+    else:
+        threading.Timer(0.2, ending.set).start()
+        jobs.close()
+    end = time.monotonic() + 30
+    while (kept := jobs.get(job.id)).ended is None:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert (kept.state, kept.error) == (state, None)
 
 
 def test_followers_see_every_job_and_each_change(jobs: Jobs):

@@ -303,6 +303,8 @@ class Jobs:
             has_ended = self._follow(job, process.stdout)
             process.wait()
             reader.join()
+            with suppress(BrokenPipeError):  # of a job that was ended before it read its arguments
+                process.stdin.close()
         with self._changed:
             self._process = None
         if job.state == "cancelled":
