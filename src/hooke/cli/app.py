@@ -47,6 +47,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "steer": ("steer:steer", "Turn a feature up and down, and show what the model says."),
     "trace": ("trace:trace", "Trace what a model's next token is made of: nodes, edges, and an account that closes."),
     "patch": ("patch:patch", "Put into one run what a component was on another prompt, and see what becomes of it."),
+    "path-patch": (
+        "path_patch:path_patch",
+        "Let chosen components alone read what another one would write on the pair's other prompt.",
+    ),
     "discover": (
         "discover:discover",
         "Score every edge between a model's components, and measure what the strongest of them give back.",
