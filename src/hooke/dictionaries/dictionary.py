@@ -8,13 +8,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hooke.dictionaries.activation_functions import jumprelu, relu
+from hooke.dictionaries.claims import Claims
 from hooke.dictionaries.encoding import Activation, activate, encode_in_pieces
 from hooke.dictionaries.sparse import SparseActs, sum_rows
 from hooke.errors import BadConfig, ShapeMismatch
 from hooke.sites import Site, parse_site
 
 Kind = Literal["relu", "topk", "batchtopk", "jumprelu", "matryoshka"]
-Given = Literal["neurons"]
+Given = Literal["neurons", "gated"]
 
 # What each kind does to a pre-activation once it is trained. Kinds that chose over a whole batch while
 # training have one threshold afterwards, so that a token's features do not depend on its neighbours.
@@ -25,6 +26,8 @@ ACTIVATION: dict[Kind | Given, Activation] = {
     "jumprelu": "jumprelu",
     "matryoshka": "jumprelu",
     "neurons": "topk",
+    # A gate with the magnitude's weights opens where the magnitude's pre-activation passes a threshold.
+    "gated": "jumprelu",
 }
 
 
@@ -65,6 +68,8 @@ class DictionaryConfig:
     """Whether activations below zero stay: jumprelu with thresholds below zero, and topk, as some tools have them."""
     d_stream: int | None = None
     """Neurons only: width of the residual stream that their outputs are added to."""
+    claims: Claims | None = None
+    """What its author's files say of its quality."""
 
     def __post_init__(self) -> None:
         for site in (*self.reads, *self.writes):

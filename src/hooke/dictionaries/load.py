@@ -1,6 +1,5 @@
 """A dictionary from wherever it is: a folder, the lab, or the starters that come with hooke."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from hooke.dictionaries.dictionary import Dictionary
 from hooke.dictionaries.formats import native, native_sets
 from hooke.dictionaries.formats.folding import Norms
 from hooke.dictionaries.formats.foreign import open_foreign
+from hooke.dictionaries.formats.published import FORMATS, Given
 from hooke.dictionaries.neurons import kept_name, parse_neurons
 from hooke.dictionaries.replacement import Replacement
 from hooke.dictionaries.sets import is_transcoder, set_of
@@ -17,11 +17,6 @@ from hooke.lab import Lab, open_lab
 
 STARTERS = Path(__file__).parent.parent / "starter"
 DEFAULT_STARTER = "smollm2-res"
-
-# Format name -> (whether a folder's files are of it, its loader). The first that recognises the folder reads it.
-FORMATS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Dictionary]]] = {
-    "native": (native.is_native, native.load_native),
-}
 
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
 
@@ -32,17 +27,23 @@ def load_dictionary(
     lab: Lab | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    given: Given | None = None,
 ) -> Dictionary:
     """The dictionary in a folder, of a name in the lab, or of a starter's name ('starter' is the default one).
+
+    `given` is what another tool's files may leave out.
 
     Raises:
         UnknownName: there is none.
         BadArtefact: its files are truncated, hostile or of no known format.
+        BadRequest: another tool's files need what was not given.
     """
     folder = find_dictionary(ref, lab=lab)
-    for recognises, load in FORMATS.values():
-        if recognises(folder):
-            return load(folder).to(device=device, dtype=dtype)
+    if native.is_native(folder):
+        return native.load_native(folder).to(device=device, dtype=dtype)
+    for one in FORMATS.values():
+        if one.recognises(folder):
+            return one.load(folder, given or Given()).to(device=device, dtype=dtype)
     raise _unrecognised(folder)
 
 
@@ -140,5 +141,5 @@ def _unrecognised(folder: Path) -> UnknownName | BadArtefact:
     return BadArtefact(
         f"'{folder}' holds no dictionary of a format that hooke reads.",
         f"It holds: {', '.join(file.name for file in files[:8]) or 'nothing'}." if folder.is_dir() else "It is a file.",
-        f"Give the folder of a dictionary; formats: {', '.join(FORMATS)}.",
+        f"Give the folder of a dictionary; formats: {', '.join(('native', *FORMATS))}.",
     )

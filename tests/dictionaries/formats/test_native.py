@@ -130,7 +130,7 @@ def change_config(folder: Path, **changes) -> None:
         {"dictionary": {"n_features": 11}},
         {"dictionary": {"n_features": 10**12}},
         {"dictionary": {"n_features": "many"}},
-        {"dictionary": {"kind": "gated"}},
+        {"dictionary": {"kind": "unheard of"}},
         {"dictionary": {"kind": "relu"}},
         {"dictionary": {"k": 0}},
         {"dictionary": {"reads": ["nowhere.3"]}},
