@@ -1,6 +1,6 @@
 """Patching and edge scores on indirect objects: hooke, plain hooks and TransformerLens, in turns on the same pairs.
 
-    python bench/patching.py [--pairs 50] [--every 10] [--repeats 1] [--threads 2] [--peer PYTHON]
+    python bench/patching.py [--pairs 100] [--every 10] [--repeats 1] [--threads 2] [--peer PYTHON]
 
 Exact: every tenth head of all (27 of 270) patched on every pair, so that all layers are met. Attribution: all heads.
 EAP-IG: all 123,211 edges, five steps; no peer of it is in a registry, so it is told in forward passes of the pairs.
@@ -60,7 +60,7 @@ def plain_hooks(model: Model, pairs: Pairs, cells: list[tuple[int, int]]) -> lis
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=50)
+    parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--every", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)

@@ -1,0 +1,105 @@
+"""`hooke dictionary quality` and `hooke dictionary match`: metrics of a dictionary beside what has learnt nothing."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import RenderableType
+
+from hooke.cli.answer import Answer
+from hooke.cli.claims import claims
+from hooke.cli.options import Everywhere, ModelOptions, TextOptions
+from hooke.cli.terminal import note, table, title
+from hooke.pages.numerals import measured, number
+
+if TYPE_CHECKING:
+    from hooke.evaluate.quality import Quality
+
+MetricName = Literal["sparse-probing", "absorption", "completeness"]
+
+
+def quality(
+    dictionary: str,
+    /,
+    *,
+    metric: list[MetricName] | None = None,
+    concept: list[str] | None = None,
+    model: str | None = None,
+    untrained: Annotated[tuple[str, str] | None, Parameter(negative=())] = None,
+    windows: int = 32,
+    seed: int = 0,
+    text: TextOptions = TextOptions(corpus="default:heldout"),
+    loading: ModelOptions = ModelOptions(),
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Measure what a dictionary is good for, beside what has learnt nothing.
+
+    Each metric stands beside the same metric of a random dictionary, of principal components and of the layer's
+    neurons, all with as many active features; "above" is the difference, with the same texts drawn for both.
+
+    Parameters
+    ----------
+    dictionary
+        A dictionary's name (see `hooke dictionary list`) or folder.
+    metric
+        Only these: sparse-probing (do one, two, five, sixteen features tell a concept), absorption (a feature for a
+        first letter that is silent where another took its part), completeness (what of the model's predictions goes
+        through features, and what through their error).
+    concept
+        For sparse probing, only these sets: sentiment, truth, refusal-worthy, sycophancy, evaluation-like,
+        personal-data, faulty-code.
+    model
+        The model, where it is not the one that the dictionary names.
+    untrained
+        One more null: a dictionary and the re-initialised model that it was trained on.
+    windows
+        Windows of text for completeness.
+    seed
+        Seed of controls, splits and intervals.
+    """
+    from hooke.dictionaries import load_dictionary
+    from hooke.evaluate.quality import Subject
+    from hooke.evaluate.quality_suite import METRICS, measure_all
+
+    lab = everywhere.lab
+    opened = load_dictionary(dictionary, lab=lab)
+    subject = Subject(opened.name, opened, loading.load(model or opened.config.model, lab))
+    more = ()
+    if untrained is not None:
+        other = load_dictionary(untrained[0], lab=lab)
+        more = (Subject("untrained model", other, loading.load(untrained[1], lab)),)
+    found = measure_all(
+        subject, metrics=tuple(metric or METRICS), concepts=concept, more=more, corpus=text.open(),
+        windows=text.windows(), n_windows=windows, seed=seed,
+    )  # fmt: skip
+    shown: list[RenderableType] = [title(f"Quality of {opened.name}", subject.model.name)]
+    for one in found:
+        shown += [*_shown(one), ""]
+    return Answer(data={"dictionary": opened.name, "model": subject.model.name, "quality": found}, shown=tuple(shown))
+
+
+def match(one: str, other: str, /, *, seed: int = 0, everywhere: Everywhere = Everywhere()) -> Answer:
+    """Match two dictionaries' features one to one: how many are in both.
+
+    Parameters
+    ----------
+    one
+        A dictionary.
+    other
+        Another of the same site: another seed, width or kind.
+    seed
+        Seed of the control and of the intervals.
+    """
+    from hooke.dictionaries import load_dictionary
+    from hooke.evaluate.stability import stability
+
+    opened = [load_dictionary(name, lab=everywhere.lab) for name in (one, other)]
+    findings = stability(opened[0], opened[1], seed=seed)
+    return Answer(
+        data={"findings": findings},
+        shown=(title(f"{opened[0].name} and {opened[1].name}"), *claims(findings, prefix=f"{opened[0].name}: ")),
+    )
+
+
+def _shown(one: "Quality") -> tuple[RenderableType, ...]:
+    rows = [(row.subject, measured(row.value), measured(row.above) if row.above else "") for row in one.rows]
+    return table((one.claim, "value>", "above it>"), rows), note(f"n = {number(one.n)} {one.unit}; {one.method}")

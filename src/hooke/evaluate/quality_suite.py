@@ -1,0 +1,98 @@
+"""The metrics of a dictionary's quality by name, each with what it needs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hooke.errors import BadRequest, UnknownName, did_you_mean
+from hooke.evaluate.absorption import absorption, words_of
+from hooke.evaluate.completeness import completeness
+from hooke.evaluate.quality import Quality, Subject, UnitScores, measure, null_subjects
+from hooke.evaluate.sparse_probing import read_texts, sparse_probing, with_references
+from hooke.progress import track
+from hooke.text.concepts import CONCEPTS, Labelled, concept
+from hooke.text.documents import Corpus
+from hooke.text.windows import WindowConfig, Windows
+from hooke.text.windows import windows as cut_windows
+
+if TYPE_CHECKING:
+    from hooke.sites import Site
+
+METRICS = ("sparse-probing", "absorption", "completeness")
+_SAMPLE = 8
+"""Windows that controls are fitted to."""
+
+
+def measure_all(
+    own: Subject,
+    *,
+    corpus: Corpus,
+    windows: WindowConfig,
+    metrics: Sequence[str] = METRICS,
+    concepts: Sequence[str] | None = None,
+    more: Sequence[Subject] = (),
+    n_windows: int = 32,
+    seed: int = 0,
+) -> tuple[Quality, ...]:
+    """These metrics of a dictionary beside its nulls, and beside the subjects in `more`.
+
+    Raises:
+        UnknownName: there is no such metric or concept set.
+        BadRequest: the dictionary reads or writes several sites, or the text does not fill two windows.
+    """
+    for name in metrics:
+        if name not in METRICS:
+            raise UnknownName(f"No metric '{name}'.", did_you_mean(name, METRICS), f"There are: {', '.join(METRICS)}.")
+    sets = {name: list(concept(name).items()) for name in concepts or CONCEPTS}
+    batches = list(cut_windows(corpus, own.model.tokenizer, windows, stop=max(n_windows, _SAMPLE)))
+    nulls = (*null_subjects(own, *_sample(own, batches), seed=seed), *more)
+    found: list[Quality] = []
+    if "sparse-probing" in metrics:
+        for name, items in track(sets.items(), "sparse probing", unit="sets", total=len(sets)):
+            found += _probed(own, nulls, items, name, seed)
+    if "absorption" in metrics:
+        words = words_of(own.model, seed=seed)
+        method = f"{len(words.texts):,} words of one token, half of them for probes; letters that a probe can tell"
+        found += measure(lambda one: absorption(one, words), own, nulls, unit="letters", method=method, seed=seed)
+    if "completeness" in metrics:
+        # Where another site is replaced, another part of the model is at stake.
+        same = [one for one in nulls if one.dictionary.writes == own.dictionary.writes]
+        method = "the other part at its mean; special tokens and first position as they are"
+        found += measure(lambda one: completeness(one, batches), own, same, unit="windows", method=method, seed=seed)
+    return tuple(found)
+
+
+def _probed(own: Subject, nulls: Sequence[Subject], items: Sequence[Labelled], name: str, seed: int) -> list[Quality]:
+    reads = read_texts((own, *nulls), [one.text for one in items])
+    method = f"balanced accuracy, {len(items)} texts, five folds by group"
+
+    def metric(subject: Subject) -> dict[str, UnitScores]:
+        return sparse_probing(subject, reads, items, seed=seed)
+
+    told = measure(metric, own, nulls, unit="groups of texts", method=method, seed=seed)
+    return with_references(told, own, reads, items, name, seed=seed)
+
+
+def _sample(
+    own: Subject, batches: Sequence[Windows]
+) -> tuple[Float[Tensor, "token d_in"], Float[Tensor, "token d_out"]]:
+    """Counted tokens of the first windows: what the dictionary reads and what it should write."""
+    dictionary = own.dictionary
+    if len(dictionary.reads) != 1 or len(dictionary.writes) != 1:
+        raise BadRequest(
+            f"'{dictionary.name}' cannot be measured this way.",
+            f"It reads {len(dictionary.reads)} sites and writes {len(dictionary.writes)}.",
+            "Only dictionaries with one site each can.",
+        )
+    if sum(len(batch.tokens) for batch in batches) < 2:
+        raise BadRequest("The text does not fill two windows.", "", "Give more text, or a smaller context.")
+    reads, writes = dictionary.reads[0], dictionary.writes[0]
+    rows: dict[Site, list[Tensor]] = {reads: [], writes: []}
+    for batch in batches[: max(1, _SAMPLE // len(batches[0].tokens))]:
+        run = own.model.run(batch.tokens, capture={reads, writes}, logits=False)
+        for site in rows:
+            rows[site].append(run[site].flatten(2).float().cpu()[batch.counted])
+    return torch.cat(rows[reads]), torch.cat(rows[writes])

@@ -1,0 +1,63 @@
+"""What features carry and what their error carries, where both are known."""
+
+import pytest
+import torch
+
+from hooke.dictionaries import Dictionary, DictionaryConfig
+from hooke.evaluate.completeness import completeness
+from hooke.evaluate.quality import Subject, UnitScores
+from hooke.models.model import Model
+from hooke.text.windows import WindowConfig, windows
+from tests.features.planted import SITE, planted_corpus, planted_model
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return planted_model()
+
+
+def subject(model: Model, kept: torch.Tensor) -> Subject:
+    """A dictionary that rebuilds these coordinates of the stream exactly, and says nothing of the others."""
+    config = DictionaryConfig(
+        name="d", model="planted", kind="relu", reads=(SITE,), writes=(SITE,), n_features=model.d_model,
+        d_in=model.d_model, d_out=model.d_model,
+    )  # fmt: skip
+    zeros = torch.zeros(model.d_model)
+    return Subject(
+        "d", Dictionary(config, W_enc=torch.eye(model.d_model), b_enc=zeros, W_dec=torch.diag(kept), b_dec=zeros), model
+    )
+
+
+def shares(model: Model, kept: torch.Tensor, **options: bool) -> dict[str, float]:
+    batches = list(windows(planted_corpus(), model.tokenizer, WindowConfig(context=32, batch=3), stop=9))
+    found = completeness(subject(model, kept), batches, **options)
+    assert all(isinstance(one, UnitScores) and len(one.parts) == 9 for one in found.values())
+    return {name: float(one.parts.sum() / one.wholes.sum()) for name, one in found.items()}
+
+
+def test_a_perfect_dictionary_leaves_nothing_to_its_error(model: Model):
+    found = shares(model, torch.ones(model.d_model))
+    assert found["share of the loss that features alone carry"] == pytest.approx(1, abs=1e-5)
+    assert found["share of the loss that error alone carry"] == pytest.approx(0, abs=1e-5)
+    assert found["KL divergence with features alone, nats"] == pytest.approx(0, abs=1e-6)
+    assert found["KL divergence with error alone, nats"] > 0.01
+
+
+def test_a_dictionary_that_says_nothing_leaves_all_to_its_error(model: Model):
+    found = shares(model, torch.zeros(model.d_model))
+    assert found["share of the loss that error alone carry"] == pytest.approx(1, abs=1e-5)
+    assert found["KL divergence with error alone, nats"] == pytest.approx(0, abs=1e-6)
+
+
+def test_half_of_the_stream_carries_a_part(model: Model):
+    kept = torch.ones(model.d_model)
+    kept[::2] = 0
+    found = shares(model, kept)
+    both = [found[f"share of the loss that {name} alone carry"] for name in ("features", "error")]
+    assert all(0.02 < one < 0.98 for one in both)
+
+
+def test_the_first_token_is_replaced_only_where_asked(model: Model):
+    kept = torch.zeros(model.d_model)
+    # Attention writes nothing here, so that nothing else depends on the first token.
+    assert shares(model, kept) == pytest.approx(shares(model, kept, first_token=True))
