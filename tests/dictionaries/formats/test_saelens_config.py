@@ -44,10 +44,10 @@ def change(folder: Path, **changes: Any) -> Path:
         ({"architecture": "abstopk"}, "whatever their sign"),
         ({"architecture": "temporal"}, "the tokens before it"),
         ({"architecture": "matching_pursuit"}, "one after the other"),
-        ({"architecture": "crosscoder"}, "its architecture is 'crosscoder'"),
+        ({"architecture": "crosscoder"}, "'architecture' is 'crosscoder'"),
         ({"normalize_activations": "layer_norm"}, "each token is centred"),
         ({"normalize_activations": "constant_norm_rescale"}, "its own norm"),
-        ({"normalize_activations": "batch_norm"}, "normalize_activations is 'batch_norm'"),
+        ({"normalize_activations": "batch_norm"}, "'normalize_activations' is 'batch_norm'"),
         ({"normalize_activations": "covariance_whitening"}, "activation_whitening"),
         ({"metadata": {"hook_head_index": 3}}, "of one head"),
         ({"metadata": {"hook_name": "blocks.1.ln2.hook_normalized"}}, "without the norm's gain"),
@@ -57,17 +57,17 @@ def change(folder: Path, **changes: Any) -> Path:
         ({"d_in": -6}, "'d_in' is -6"),
         ({"d_sae": None}, "'d_sae' is None"),
         ({"architecture": 3}, "'architecture' is 3"),
-        ({"apply_b_dec_to_input": "yes"}, "neither true nor false"),
-        ({"metadata": {"model_name": ["tiny"]}}, "no text"),
-        ({"metadata": {"model_name": "tiny\ud800"}}, "no text"),
-        ({"metadata": {"l0": "many"}}, "no number"),
-        ({"metadata": {"l0": float("nan")}}, "no number"),
-        ({"metadata": {"folded": [1]}}, "no texts"),
-        ({"metadata": {"training_architecture_details": []}}, "no table"),
+        ({"apply_b_dec_to_input": "yes"}, "should be true or false"),
+        ({"metadata": {"model_name": ["tiny"]}}, "should be a string"),
+        ({"metadata": {"model_name": "tiny\ud800"}}, "text that can be shown"),
+        ({"metadata": {"l0": "many"}}, "should be a finite number"),
+        ({"metadata": {"l0": float("nan")}}, "should be a finite number"),
+        ({"metadata": {"folded": [1]}}, "list of strings"),
+        ({"metadata": {"training_architecture_details": []}}, "should be an object"),
         ({"architecture": "topk"}, "k = None"),
         ({"architecture": "topk", "k": 11}, "k = 11"),
         ({"architecture": "topk", "k": 3}, "threshold"),
-        ({"architecture": "standard", "matryoshka_widths": [11]}, "matryoshka_widths"),
+        ({"architecture": "matryoshka_batchtopk", "matryoshka_widths": [11]}, "groups"),
         ({"metadata": {"sae_lens_version": "5.0.0"}, "activation_fn": "tanh-relu"}, "tanh-relu"),
     ],
 )
@@ -98,8 +98,8 @@ def test_damaged_json_is_refused(tmp_path: Path, name: str, text: str):
 
 
 def test_json_of_absurd_size_is_not_read(folder: Path):
-    (folder / CONFIG).write_text(" " * 2_000_000)
-    with pytest.raises(BadArtefact, match="2,000,000 bytes"):
+    (folder / CONFIG).write_text(" " * 5_000_000)
+    with pytest.raises(BadArtefact, match="5,000,000 bytes"):
         load_dictionary(folder)
 
 

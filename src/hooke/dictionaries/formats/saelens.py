@@ -73,19 +73,19 @@ def load(path: Path, given: Given) -> Dictionary:
 
 
 def _config(described: Described, given: Given) -> DictionaryConfig:
-    reads, writes = _sites(described, given)
+    (reads, writes), kind = _sites(described, given), _kind(described)
     try:
         return DictionaryConfig(
             name=described.folder.resolve().name,
             model=_model(described, given),
-            kind=_kind(described),
+            kind=kind,
             reads=(str(reads),),
             writes=(str(writes),),
             n_features=described.d_sae,
             d_in=described.d_in,
             d_out=described.d_out,
             k=described.k,
-            groups=described.groups,
+            groups=described.groups if kind == "matryoshka" else (),
             skip=described.has_skip,
             claims=_claims(described),
         )
@@ -95,7 +95,7 @@ def _config(described: Described, given: Given) -> DictionaryConfig:
 
 def _model(described: Described, given: Given) -> str:
     model = given.model or described.model
-    if model is None:
+    if not model:
         raise BadRequest(
             f"'{described.folder}' does not say of which model it is.",
             "",
