@@ -35,8 +35,8 @@ VERBS: dict[str, tuple[str, str]] = {
         "Measure what a dictionary is good for, beside what has learnt nothing.",
     ),
     "dictionary match": ("quality:match", "Match two dictionaries' features one to one: how many are in both."),
-    "dictionary import": ("dictionary:import_", "Take transcoders that another tool made into the lab."),
-    "dictionary export": ("dictionary:export", "Write transcoders as the files that other circuit tracers read."),
+    "dictionary import": ("dictionary:import_", "Take a dictionary that another tool made into the lab."),
+    "dictionary export": ("dictionary:export", "Write a dictionary as the files that another tool reads."),
     "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),
     "search": (
         "search:search",
