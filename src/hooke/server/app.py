@@ -19,6 +19,7 @@ from hooke.server.kinds import job_kinds
 from hooke.server.problems import RESPONSES, Problem, add_handlers, refuse
 from hooke.server.residents import Residents
 from hooke.server.routes import (
+    discovery,
     features,
     graph_answers,
     graphs,
@@ -54,6 +55,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     graphs.router,
     graph_answers.router,
     patching.router,
+    discovery.router,
     heads.router,
 )
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
