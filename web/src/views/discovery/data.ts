@@ -46,7 +46,7 @@ export function firstSize(curve: Curve): number {
 
 /** The next larger (1) or smaller (-1) circuit of the curve. */
 export function stepFrom(curve: Curve, n: number, step: number): number {
-  const sizes = curve.points.map((point) => point.n_asked);
+  const sizes = curve.points.map((point) => point.n_asked).filter((size) => size > 0);
   const beyond = step > 0 ? sizes.filter((size) => size > n) : sizes.filter((size) => size < n).reverse();
   return beyond[0] ?? n;
 }

@@ -17,6 +17,7 @@ describe("sizes of circuits", () => {
   it("go up and down along the curve, also from between", () => {
     const along = curve(point(0.001, 0), point(0.01, 0), point(1, 1));
     expect([stepFrom(along, 10, 1), stepFrom(along, 100, -1), stepFrom(along, 50, 1), stepFrom(along, 50, -1)]).toEqual([100, 10, 100, 10]);
+    expect(stepFrom(curve(point(0, 0), point(0.001, 0)), 10, -1)).toBe(10);
     expect([stepFrom(along, 10_000, 1), stepFrom(along, 10, -1)]).toEqual([10_000, 10]);
   });
   it("are said with their control", () => {
