@@ -32,6 +32,7 @@ from hooke.server.routes import (
     models,
     panels,
     patching,
+    path_patching,
     prompts,
     runs,
     search,
@@ -55,6 +56,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     graphs.router,
     graph_answers.router,
     patching.router,
+    path_patching.router,
     discovery.router,
     heads.router,
 )

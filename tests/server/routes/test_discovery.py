@@ -45,7 +45,7 @@ def client(server: Microscope) -> Iterator[httpx.Client]:
 def name(client: httpx.Client) -> str:
     """A discovery that was made by a job."""
     started = client.post("/api/discovery", json=BODY).json()
-    give_up = time.monotonic() + 90
+    give_up = time.monotonic() + 300
     while (job := client.get(f"/api/jobs/{started['job']}").json())["state"] in ("queued", "running"):
         assert time.monotonic() < give_up
         time.sleep(0.1)

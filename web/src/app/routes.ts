@@ -20,6 +20,7 @@ export const ROUTES: readonly Route[] = [
   { name: "graphs", pattern: "/graphs", load: () => import("../views/graphs/Graphs.svelte") },
   { name: "graph", pattern: "/g/{graph}", load: () => import("../views/graph/Graph.svelte") },
   { name: "patching", pattern: "/patching", load: () => import("../views/patching/Patching.svelte") },
+  { name: "paths", pattern: "/patching/paths", load: () => import("../views/patching/Paths.svelte") },
   { name: "discovery", pattern: "/discovery", load: () => import("../views/discovery/Discoveries.svelte") },
   { name: "discovery", pattern: "/discovery/{discovery}", load: () => import("../views/discovery/Discovery.svelte") },
   { name: "heads", pattern: "/heads", load: () => import("../views/heads/Heads.svelte") },
