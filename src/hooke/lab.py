@@ -30,6 +30,7 @@ ROOMS = (
     "dictionaries",
     "features",
     "graphs",
+    "circuits",
     "monitors",
     "audits",
     "reports",

@@ -152,3 +152,25 @@ def test_without_models_the_page_says_so(page: Page, planted: Microscope):
 def test_the_page_fits_at_its_narrowest(heads: Page):
     heads.set_viewport_size({"width": 1000, "height": 800})
     assert heads.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_paths_to_a_receiver_are_patched_by_a_job_and_a_sender_is_run_beside_its_control(
+    page: Page, planted: Microscope
+):
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    page.goto(planted.link(f"/patching?{urlencode(OWN)}"))
+    page.get_by_role("link", name="Paths…").click()
+    expect(page).to_have_url(re.compile("/patching/paths.*clean="))
+    page.locator("#receivers").fill("m1")
+    page.locator("#receivers").press("Enter")
+    page.get_by_role("button", name="Patch the paths").click()
+    grid = page.get_by_role("grid", name="Effects of senders: layers by heads and MLP")
+    expect(grid).to_be_visible(timeout=120_000)
+    grid.focus()
+    for key in ("Control+Home", "ArrowDown", "Enter"):
+        grid.press(key)
+    chosen = page.get_by_role("region", name="Chosen sender")
+    expect(chosen.get_by_role("heading")).to_have_text("head 1.0")
+    expect(chosen.get_by_role("row", name=re.compile("control"))).to_be_visible(timeout=60_000)
+    assert float((chosen.locator("td").first.text_content() or "").replace("−", "-")) > 0.3
+    assert_accessible(page)

@@ -9,6 +9,7 @@ import torch
 
 from hooke.circuits.components import open_components
 from hooke.circuits.edge_scores import EdgeScores, eap, eap_ig_activations, eap_ig_inputs, exact, runs_of, slopes_of
+from hooke.circuits.edges import EdgeGraph
 from hooke.circuits.pairs import Pairs, open_pairs
 from hooke.errors import BadRequest, HookeError
 from hooke.models.model import Model, Tokens
@@ -119,3 +120,24 @@ def test_what_cannot_be_scored_is_refused():
         broken.hf.transformer.wte.weight[pairs.corrupted.ids[0, 0]] = float("nan")  # pyright: ignore
     with pytest.raises(HookeError, match="of pair 1 gives numbers that are not finite"):
         eap(broken, pairs)
+
+
+def test_edges_that_are_not_there_are_never_among_the_strongest():
+    graph = EdgeGraph(2, 2)
+    values = np.zeros((2, *graph.exists.shape), dtype=np.float32)
+    values[:, *graph.places("m0->logits")] = [1.0, 3.0]
+    scores = EdgeScores(graph, "given", values)
+    best = scores.strongest(graph.n_edges + 1)
+    assert best[0] == ("m0->logits", 2.0)
+    assert len({name for name, _ in best}) == len(best) == graph.n_edges
+    assert all(graph.places(name) for name, _ in best)
+
+
+def test_an_edge_has_an_interval_where_there_is_more_than_one_pair():
+    graph = EdgeGraph(1, 1)
+    values = np.zeros((3, *graph.exists.shape), dtype=np.float32)
+    values[:, *graph.places("input->m0")] = [1.0, 2.0, 3.0]
+    interval = EdgeScores(graph, "given", values).interval("input->m0")
+    assert interval is not None
+    assert 1 <= interval[0] < 2 < interval[1] <= 3
+    assert EdgeScores(graph, "given", values[:1]).interval("input->m0") is None

@@ -31,12 +31,8 @@ class Circuit:
     kept: Bool[Tensor, "receiver sender"]
 
 
-def save_circuit(circuit: Circuit, path: Path) -> None:
-    """Write a circuit; the file is whole or not there.
-
-    Raises:
-        OutOfSpace: the disk is full.
-    """
+def circuit_json(circuit: Circuit) -> dict[str, Any]:
+    """A circuit in the field's form."""
     graph = circuit.graph
     nodes = set(graph.nodes(circuit.kept))
     edges = {
@@ -46,7 +42,7 @@ def save_circuit(circuit: Circuit, path: Path) -> None:
         }
         for receiver, sender in graph.exists.nonzero().tolist()
     }
-    data = {
+    return {
         "cfg": {
             "n_layers": graph.n_layers,
             "n_heads": graph.n_heads,
@@ -56,8 +52,16 @@ def save_circuit(circuit: Circuit, path: Path) -> None:
         "nodes": {name: {"in_graph": name in nodes} for name in graph.senders} | {"logits": {"in_graph": True}},
         "edges": edges,
     }
+
+
+def save_circuit(circuit: Circuit, path: Path) -> None:
+    """Write a circuit; the file is whole or not there.
+
+    Raises:
+        OutOfSpace: the disk is full.
+    """
     with staged(path) as aside:
-        aside.write_text(json.dumps(data), encoding="utf-8")
+        aside.write_text(json.dumps(circuit_json(circuit)), encoding="utf-8")
 
 
 def load_circuit(path: Path) -> Circuit:

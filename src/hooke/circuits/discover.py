@@ -1,6 +1,6 @@
 """Circuits of components, found: the methods by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from hooke.circuits.acdc import acdc
 from hooke.circuits.components import open_components
 from hooke.circuits.edge_masks import learn_masks
 from hooke.circuits.edge_scores import EdgeScores, eap, eap_ig_activations, eap_ig_inputs, exact
-from hooke.circuits.faithfulness import Curve, Point, curve, stability
+from hooke.circuits.faithfulness import Curve, Point, curves, stability
 from hooke.circuits.pairs import Pairs
 from hooke.errors import BadRequest, UnknownName, did_you_mean
 from hooke.findings import Finding
@@ -67,13 +67,21 @@ class Discovery:
     """Edges scored on one half of the pairs, and what they give back on the other half."""
 
     scores: EdgeScores
-    curve: Curve
+    curves: tuple[Curve, ...]
+    """One for each order that was asked for."""
     control: Curve
     """The same with random edges."""
     stability: Finding | None
     """None where a method scores the set as a whole."""
     n_scored: int
     """Pairs that the scores are made of."""
+    tried: Pairs
+    """The others."""
+
+    @property
+    def curve(self) -> Curve:
+        """In the first order."""
+        return self.curves[0]
 
     def enough(self, share: float) -> Point:
         """The smallest circuit on the curve that gives back so much of the answer, else the whole model."""
@@ -82,7 +90,7 @@ class Discovery:
 
 
 def discover_and_measure(
-    model: Model, pairs: Pairs, settings: DiscoverSettings = DiscoverSettings(), *, order: str = "size"
+    model: Model, pairs: Pairs, settings: DiscoverSettings = DiscoverSettings(), *, orders: Sequence[str] = ("size",)
 ) -> Discovery:
     """Scores from one half of the pairs, drawn by the seed; their circuits on the other half beside random ones.
 
@@ -97,12 +105,12 @@ def discover_and_measure(
     rows = np.random.default_rng(settings.seed).permutation(len(pairs))
     first, second = (pairs.some(sorted(half.tolist())) for half in np.array_split(rows, 2))
     scores = discover(model, first, settings)
-    found = curve(model, second, scores, order=order, seed=settings.seed)
-    control = curve(model, second, random_scores(model, seed=settings.seed), order=order, seed=settings.seed)
+    ranked = [*((scores, order) for order in orders), (random_scores(model, seed=settings.seed), orders[0])]
+    *found, control = curves(model, second, ranked, seed=settings.seed)
     hundredth = max(1, scores.graph.n_edges // 100)
     one_by_one = len(scores.by_pair) > 1
     steady = stability(scores, hundredth, seed=settings.seed) if one_by_one else None
-    return Discovery(scores, found, control, steady, len(first))
+    return Discovery(scores, tuple(found), control, steady, len(first), second)
 
 
 def random_scores(model: Model, *, seed: int = 0) -> EdgeScores:

@@ -33,6 +33,7 @@ from hooke.circuits.components import (
 from hooke.circuits.edges import EdgeGraph
 from hooke.circuits.pairs import Pairs
 from hooke.errors import BadRequest, HookeError
+from hooke.findings import Interval, bootstrap_interval
 from hooke.models.linear_maps import NormMap
 from hooke.models.model import Model
 from hooke.models.projections import READS
@@ -61,9 +62,20 @@ class EdgeScores:
     def strongest(self, n: int) -> list[tuple[str, float]]:
         """Names and mean scores of the n edges of the largest size."""
         mean = self.mean
-        places = np.argsort(-np.abs(mean), axis=None, kind="stable")[: min(n, self.graph.n_edges)]
+        # Where an edge's score is 0, one that is not there must not stand before it.
+        sizes = np.where(self.graph.exists.numpy(), np.abs(mean), -1.0)
+        places = np.argsort(-sizes, axis=None, kind="stable")[: min(n, self.graph.n_edges)]
         found = [divmod(int(place), mean.shape[1]) for place in places]
         return [(self.graph.name(*place), float(mean[place])) for place in found]
+
+    def interval(self, edge: str, *, seed: int = 0) -> Interval | None:
+        """95 % interval of an edge's mean score over pairs; None of a score of the set as a whole.
+
+        Raises:
+            UnknownName: there is no such edge.
+        """
+        values = self.by_pair[:, *self.graph.places(edge)]
+        return bootstrap_interval(values, generator=np.random.default_rng(seed)) if len(values) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)

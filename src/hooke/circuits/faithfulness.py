@@ -73,12 +73,39 @@ class Curve:
     """size or score."""
     points: tuple[Point, ...]
     """By share."""
-    area: Estimate
-    """CPR where edges are taken by score, CMD where by size."""
-    clean: Float[ndarray, " pair"]
-    """The metric on the clean prompts."""
-    corrupted: Float[ndarray, " pair"]
-    """The metric on the corrupted prompts."""
+    metrics: Metrics
+    """The metric on every pair: of these circuits, clean and corrupted."""
+    seed: int
+    """Seed of the intervals."""
+
+    @property
+    def clean(self) -> Float[ndarray, " pair"]:
+        """The metric on the clean prompts."""
+        return self.metrics.clean
+
+    @property
+    def corrupted(self) -> Float[ndarray, " pair"]:
+        """The metric on the corrupted prompts."""
+        return self.metrics.corrupted
+
+    @property
+    def area(self) -> Estimate:
+        """CPR where edges are taken by score, CMD where by size."""
+        return self.area_as(self.order)
+
+    def area_as(self, order: str) -> Estimate:
+        """The area that sums up curves of this order; random edges have none, so that it can be either of them."""
+        metrics, shares = self.metrics, np.array([one.share for one in self.points])
+
+        def area(samples: ndarray) -> ndarray:
+            rows = samples.astype(np.int64)
+            wholes = (metrics.clean - metrics.corrupted)[rows].sum(-1)
+            parts = (metrics.circuits - metrics.corrupted)[:, rows].sum(-1)
+            f = parts / wholes
+            return np.trapezoid(f if order == "score" else np.abs(1 - f), shares, axis=0)
+
+        places = np.arange(len(metrics.clean), dtype=np.float64)
+        return estimate(places, generator=np.random.default_rng(self.seed), statistic=area)
 
 
 def strongest(
@@ -138,29 +165,45 @@ def curve(
     Raises:
         UnsupportedModel, HookeError, BadRequest: see `measure` and `strongest`.
     """
+    return curves(model, pairs, [(scores, order)], shares=shares, seed=seed)[0]
+
+
+def curves(
+    model: Model,
+    pairs: Pairs,
+    ranked: Sequence[tuple[EdgeScores, str]],
+    *,
+    shares: Sequence[float] = SHARES,
+    seed: int = 0,
+) -> list[Curve]:
+    """The curve of each of these scores, taken in its order; the pairs are gone through once.
+
+    Raises:
+        UnsupportedModel, HookeError, BadRequest: see `curve`.
+    """
     graph = open_components(model).graph
-    require_same(graph, scores.graph)
-    asked = [strongest(scores, graph, round(share * graph.n_edges), order=order) for share in shares]
-    masks = [graph.connected(mask) for mask in asked]
-    metrics = measure(model, pairs, masks)
-    points = [
-        Point(
-            share=share,
-            n_asked=round(share * graph.n_edges),
-            n_edges=int(mask.sum()),
-            n_nodes=len(graph.nodes(mask)),
-            faithfulness=metrics.faithfulness(at, seed=seed),
-        )
-        for at, (share, mask) in enumerate(zip(shares, masks, strict=True))
-    ]
-    return Curve(
-        method=scores.method,
-        order=order,
-        points=tuple(points),
-        area=_area(metrics, np.asarray(shares), order, seed),
-        clean=metrics.clean,
-        corrupted=metrics.corrupted,
-    )
+    asked = [round(share * graph.n_edges) for share in shares]
+    masks = []
+    for scores, order in ranked:
+        require_same(graph, scores.graph)
+        masks += [graph.connected(strongest(scores, graph, n, order=order)) for n in asked]
+    all_metrics = measure(model, pairs, masks)
+    found = []
+    for at, (scores, order) in enumerate(ranked):
+        own = slice(at * len(shares), (at + 1) * len(shares))
+        metrics = Metrics(all_metrics.circuits[own], all_metrics.clean, all_metrics.corrupted)
+        points = [
+            Point(
+                share=share,
+                n_asked=n,
+                n_edges=int(mask.sum()),
+                n_nodes=len(graph.nodes(mask)),
+                faithfulness=metrics.faithfulness(place, seed=seed),
+            )
+            for place, (share, n, mask) in enumerate(zip(shares, asked, masks[own], strict=True))
+        ]
+        found.append(Curve(method=scores.method, order=order, points=tuple(points), metrics=metrics, seed=seed))
+    return found
 
 
 def circuit_finding(
@@ -194,19 +237,6 @@ def circuit_finding(
         control_name="as many random edges",
         method="share of the metric between corrupted and clean runs, every other edge corrupted",
         seed=seed,
-    )
-
-
-def _area(metrics: Metrics, shares: Float[ndarray, " share"], order: str, seed: int) -> Estimate:
-    def area(samples: ndarray) -> ndarray:
-        rows = samples.astype(np.int64)
-        wholes = (metrics.clean - metrics.corrupted)[rows].sum(-1)
-        parts = (metrics.circuits - metrics.corrupted)[:, rows].sum(-1)
-        f = parts / wholes
-        return np.trapezoid(f if order == "score" else np.abs(1 - f), shares, axis=0)
-
-    return estimate(
-        np.arange(len(metrics.clean), dtype=np.float64), generator=np.random.default_rng(seed), statistic=area
     )
 
 

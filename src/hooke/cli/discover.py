@@ -94,7 +94,7 @@ def discover(
     some = some if limit is None else some.some(slice(0, limit))
     if circuit is not None:
         return _measured(opened, some, circuit, seed)
-    found = discover_and_measure(opened, some, settings, order=order)
+    found = discover_and_measure(opened, some, settings, orders=(order,))
     graph, n_kept = found.scores.graph, edges if edges is not None else found.enough(_ENOUGH).n_asked
     kept = graph.connected(strongest(found.scores, graph, n_kept, order=order))
     if out is not None:

@@ -19,6 +19,7 @@ from hooke.server.kinds import job_kinds
 from hooke.server.problems import RESPONSES, Problem, add_handlers, refuse
 from hooke.server.residents import Residents
 from hooke.server.routes import (
+    discovery,
     features,
     graph_answers,
     graphs,
@@ -31,6 +32,7 @@ from hooke.server.routes import (
     models,
     panels,
     patching,
+    path_patching,
     prompts,
     runs,
     search,
@@ -54,6 +56,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     graphs.router,
     graph_answers.router,
     patching.router,
+    path_patching.router,
+    discovery.router,
     heads.router,
 )
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")

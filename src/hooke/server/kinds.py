@@ -2,9 +2,12 @@
 
 from hooke.server import training_jobs
 from hooke.server.jobs import JobKind
-from hooke.server.routes import graphs, indexes, maps, patching
+from hooke.server.routes import discovery, graphs, indexes, maps, patching, path_patching
 
 
 def job_kinds() -> dict[str, JobKind]:
     """Every kind of job by its name."""
-    return {**graphs.JOBS, **indexes.JOBS, **maps.JOBS, **patching.JOBS, **training_jobs.JOBS}
+    found: dict[str, JobKind] = {}
+    for noun in (discovery, graphs, indexes, maps, patching, path_patching, training_jobs):
+        found |= noun.JOBS
+    return found

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 
 from hooke.circuits.graph_file import load_graph
+from hooke.circuits.kept_discovery import KeptDiscovery, manifest_path, open_discovery
 from hooke.circuits.table import GraphSummary, GraphTable, summary_of, table_of
 from hooke.dictionaries.dictionary import Dictionary
 from hooke.dictionaries.load import find_dictionary, load_dictionary, load_replacement
@@ -34,7 +35,7 @@ _INDEXES = 64
 """Indexes that are kept open: they read their files as they are asked, and lists look at all of them."""
 _SUMMARIES = 1000
 """Graphs of which it is kept what a list says of them."""
-_KINDS = ("index", "dictionary", "replacement", "graph", "summary")
+_KINDS = ("index", "dictionary", "replacement", "graph", "summary", "discovery")
 _MODELS = 2
 """Models that are kept in memory."""
 _LOOKS = 0.2
@@ -110,6 +111,16 @@ class Residents:
         """
         file = self.lab.find("graphs", f"{name}.json")
         return self._kept("summary", name, file, lambda: summary_of(file), most=_SUMMARIES)
+
+    def discovery(self, name: str) -> KeptDiscovery:
+        """The discovery of a name, read again when its files were replaced.
+
+        Raises:
+            UnknownName: there is none.
+            BadArtefact: it is damaged.
+        """
+        file = manifest_path(self.lab, name)
+        return self._kept("discovery", name, file, lambda: open_discovery(file))
 
     def model_names(self) -> list[str]:
         """Models that requests may name: those of the zoo, of the lab, and the one that the server was started with."""

@@ -71,8 +71,8 @@ class TaskList(BaseModel):
     """How many there are."""
 
 
-class PatchBody(BaseModel):
-    """What to patch: a set by name or own pairs, what is patched, and how."""
+class PairsBody(BaseModel):
+    """A set of pairs by name, or own pairs, and the model that reads them."""
 
     task: str | None = Field(default=None, max_length=100)
     """A set that comes with hooke; either this or pairs."""
@@ -82,6 +82,11 @@ class PatchBody(BaseModel):
     """Own pairs."""
     metric: Literal["logit", "probability"] | None = None
     """How a run is judged; a set's own, else logit."""
+
+
+class PatchBody(PairsBody):
+    """Which pairs, what is patched, and how."""
+
     kind: Kind = "resid_post"
     """What is patched."""
     way: Literal["denoising", "noising"] = "denoising"
@@ -166,21 +171,21 @@ def list_tasks() -> TaskList:
 @router.post("/patching")
 async def estimate_patching(body: Annotated[PatchBody, Body()], here: ResidentsHere, client: ClientHere) -> PatchMap:
     """First-order estimates of all cells from one backward pass; nothing is kept on disk."""
-    _given(body)
+    _require(body)
     return await here.with_model(body.model, client, partial(_estimated, body=body))
 
 
 @router.post("/patching/cells")
 async def run_cells(body: Annotated[CellsBody, Body()], here: ResidentsHere, client: ClientHere) -> CellList:
     """Some cells patched exactly, with intervals over the pairs and their control."""
-    _given(body)
+    _require(body)
     return await here.with_model(body.model, client, partial(_run_cells, body=body))
 
 
 @router.post("/patching/exact", status_code=202)
 def run_patching(body: Annotated[PatchBody, Body()], here: ResidentsHere, jobs: JobsHere) -> JobStarted:
     """Start the job that patches every cell exactly; its result is a map as that of estimates."""
-    _given(body)
+    _require(body)
     arguments = PatchArguments(**body.model_dump(), reference=here.reference(body.model))
     return JobStarted(job=jobs.submit("patch", arguments.model_dump()).id)
 
@@ -213,14 +218,22 @@ def patch_map(model: Model, body: PatchBody, method: str) -> PatchMap:
     )
 
 
-def _given(body: PatchBody) -> tuple[Sequence[PromptPair], str]:
+def _require(body: PatchBody) -> None:
+    """Raises:
+    BadRequest: the settings do not go together, or the pairs are not given; see `given_pairs`.
+    UnknownName: there is no such set.
+    """
+    _settings(body, "exact")
+    given_pairs(body)
+
+
+def given_pairs(body: PairsBody) -> tuple[Sequence[PromptPair], str]:
     """The pairs that are asked for and their metric.
 
     Raises:
-        BadRequest: both or neither of a set and own pairs are given, or the settings do not go together.
+        BadRequest: both or neither of a set and own pairs are given.
         UnknownName: there is no such set.
     """
-    _settings(body, "exact")
     if (body.task is None) == (body.pairs is None):
         raise BadRequest("Pairs of prompts are needed.", "Found neither a task nor pairs, or both.", "Give one.")
     if body.task is not None:
@@ -238,7 +251,7 @@ def _settings(body: PatchBody, method: str) -> PatchSettings:
 
 
 def _read(model: Model, body: PatchBody) -> tuple[Pairs, list[str]]:
-    given, metric = _given(body)
+    given, metric = given_pairs(body)
     return readable_pairs(model, given, metric=metric)
 
 

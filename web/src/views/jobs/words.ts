@@ -27,6 +27,7 @@ export function clock(seconds: number, now = Date.now()): string {
 /** The page of what a job made, where it has one. */
 export function resultPath(job: Job): { path: string; name: string } | null {
   const made = (job.result ?? {}) as Record<string, unknown>;
+  if (job.state === "done" && typeof made.discovery === "string") return { path: `/discovery/${encodeURIComponent(made.discovery)}`, name: "Its circuits" };
   const name = typeof made.dictionary === "string" ? made.dictionary : "";
   if (job.state !== "done" || !name) return null;
   if (job.kind === "train") return { path: `/runs/${encodeURIComponent(name)}`, name: "Its curves" };

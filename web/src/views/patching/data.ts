@@ -7,6 +7,8 @@ import { targetsIn } from "../graphs/names";
 
 export type Body = Schemas["PatchBody"];
 export type PatchMap = Schemas["PatchMap"];
+export type PathsBody = Schemas["PathsBody"];
+export type PathMap = Schemas["PathMap"];
 export type Pair = Schemas["PairBody"];
 
 export const KINDS = [
@@ -63,7 +65,7 @@ export function cellName(kind: string, map: PatchMap, cell: Cell): string {
 }
 
 /** The text and the heat of each cell; what rounds to nothing is a dot, so that the others stand out. */
-export function markOf(map: PatchMap, full: number): (row: number, column: number) => CellMark {
+export function markOf(map: Pick<PatchMap, "effects">, full: number): (row: number, column: number) => CellMark {
   return (row, column) => {
     const value = map.effects[row]?.[column] ?? null;
     return value === null ? { text: "", heat: NaN } : { text: Math.abs(value) < 0.005 ? "·" : signed(value), heat: Math.max(-1, Math.min(1, value / full)) };
@@ -86,7 +88,28 @@ export function drawn(map: PatchMap, except: (cell: Cell) => boolean, n: number,
 }
 
 /** What the set is like, in one line. */
-export function setInWords(map: PatchMap): string {
+export function setInWords(map: Pick<PatchMap, "n_pairs" | "refused" | "metric" | "clean" | "corrupted">): string {
   const one = map.n_pairs === 1;
   return `${one ? "One pair" : `${number(map.n_pairs)} pairs`}${map.refused.length > 0 ? ` (${number(map.refused.length)} more do not fit this tokenizer)` : ""}. ${one ? (map.metric === "logit" ? "Logit" : "Probability") : `Mean ${map.metric}`} difference: ${number(map.clean)} clean, ${number(map.corrupted)} corrupted.`;
+}
+
+/** What the address asks for of paths; null where it names no pairs. */
+export function pathsOf(query: Query, model: string): PathsBody | null {
+  const pair = pairOf(query);
+  if (model === "" || (!query.set && !pair)) return null;
+  const receivers = (query.to ?? "").split(",").map((one) => one.trim()).filter(Boolean);
+  const way = WAYS.find((one) => one === query.way) ?? "denoising";
+  const shared = { model, receivers: receivers.length > 0 ? receivers : ["logits"], through: query.through === "nothing" ? "nothing" : "mlps", way, seed: 0 } as const;
+  return pair ? { ...shared, receivers: [...shared.receivers], pairs: [pair] } : { ...shared, receivers: [...shared.receivers], task: query.set };
+}
+
+/** The field's name of the sender in a cell: heads by number, the MLP in the last column. */
+export function senderOf(map: Pick<PathMap, "columns">, cell: Cell): string {
+  return cell.column === map.columns.length - 1 ? `m${cell.row}` : `a${cell.row}.h${cell.column}`;
+}
+
+/** A sender as people say it. */
+export function senderText(sender: string): string {
+  const head = /^a(\d+)\.h(\d+)$/.exec(sender);
+  return head ? `head ${head[1]}.${head[2]}` : `MLP ${sender.slice(1)}`;
 }

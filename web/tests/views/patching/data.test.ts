@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bodyOf, cellName, columnNames, drawn, markOf, pairOf, quoted, setInWords, valuesOf, type PatchMap } from "../../../src/views/patching/data";
+import { bodyOf, cellName, columnNames, drawn, markOf, pairOf, pathsOf, quoted, senderOf, senderText, setInWords, valuesOf, type PatchMap } from "../../../src/views/patching/data";
 import { targetsIn } from "../../../src/views/graphs/names";
 
 const PAIR = { clean: "a b", corrupted: "a c", answers: "' d'", wrong: "' e', ' f'" };
@@ -58,5 +58,19 @@ describe("cells", () => {
     const many = { ...map, effects: Array.from({ length: 30 }, () => Array.from({ length: 9 }, () => 1)) };
     expect(drawn(many, () => false, 8, 1)).toEqual(drawn(many, () => false, 8, 1));
     expect(drawn(many, () => false, 8, 1)).not.toEqual(drawn(many, () => false, 8, 2));
+  });
+});
+
+describe("paths", () => {
+  it("end at the logits unless receivers are named", () => {
+    expect(pathsOf({ set: "two-hop" }, "m")).toEqual({ model: "m", task: "two-hop", receivers: ["logits"], through: "mlps", way: "denoising", seed: 0 });
+    expect(pathsOf({ ...PAIR, to: "a5.h2<q>, m3", through: "nothing", way: "noising" }, "m")).toMatchObject({ receivers: ["a5.h2<q>", "m3"], through: "nothing", way: "noising" });
+    expect(pathsOf({ set: "s", through: "all" }, "m")?.through).toBe("mlps");
+    expect(pathsOf({}, "m")).toBeNull();
+  });
+  it("have senders by layer, head and MLP", () => {
+    const columns = ["0", "1", "MLP"];
+    expect([senderOf({ columns }, { row: 3, column: 1 }), senderOf({ columns }, { row: 3, column: 2 })]).toEqual(["a3.h1", "m3"]);
+    expect(["a3.h1", "m3"].map(senderText)).toEqual(["head 3.1", "MLP 3"]);
   });
 });

@@ -1,0 +1,13 @@
+function e(e){let t=e.getContext(`webgl2`,{antialias:!1,premultipliedAlpha:!0});if(!t)return null;let r=c(t),i={places:t.createBuffer(),colours:t.createBuffer(),bigs:t.createBuffer()},o=e=>t.getUniformLocation(r,e),s={middle:o(`middle`),scale:o(`scale`),size:o(`size`)},l=0;function u(e,n,i,a){let o=t.getAttribLocation(r,n);t.bindBuffer(t.ARRAY_BUFFER,e),t.bufferData(t.ARRAY_BUFFER,i,t.STATIC_DRAW),t.enableVertexAttribArray(o);let s=i instanceof Float32Array;t.vertexAttribPointer(o,a,s?t.FLOAT:t.UNSIGNED_BYTE,a===4,0,0)}return{set(e,t,n,r){l=e.length;let a=new Float32Array(2*l);for(let n=0;n<l;n++)a[2*n]=e[n],a[2*n+1]=t[n];u(i.places,`place`,a,2),u(i.colours,`colour`,n,4),u(i.bigs,`big`,r,1)},draw(i){t.viewport(0,0,e.width,e.height),t.clearColor(0,0,0,0),t.clear(t.COLOR_BUFFER_BIT),t.enable(t.BLEND),t.blendFunc(t.ONE,t.ONE_MINUS_SRC_ALPHA),t.useProgram(r);let[o,c]=n(i,e.width,e.height);t.uniform2f(s.middle,i.x,i.y),t.uniform2f(s.scale,o,c),t.uniform1f(s.size,a(l,e.width,e.height,i.zoom)),t.drawArrays(t.POINTS,0,l)},free(){t.getExtension(`WEBGL_lose_context`)?.loseContext()}}}var t=1.06;function n(e,n,r){let i=Math.min(n,r);return[e.zoom*i/(n*t),e.zoom*i/(r*t)]}function r(e,t,r,i,a){let[o,s]=n(e,i,a);return[e.x+(t/i*2-1)/o,e.y+(1-r/a*2)/s]}function i(e,t,r,i,a){let[o,s]=n(e,i,a);return[((t-e.x)*o+1)/2*i,(1-(r-e.y)*s)/2*a]}function a(e,t,n,r){let i=Math.sqrt(t*n/Math.max(e,1));return Math.min(14,Math.max(1.5,i*.4)*Math.sqrt(r))}function o(e,t,n){let r=new Uint8Array(4*e.length);for(let i=0;i<e.length;i++){let a=Math.min(1,Math.max(0,e[i])),o=a===a;for(let e=0;e<3;e++){let s=t[e],c=n[e];r[4*i+e]=o?Math.round(s+(c-s)*a):s}r[4*i+3]=o?215:90}return r}function s(e){let t=e.trim().slice(1),n=Number.parseInt(t.length===3?t.replace(/./g,`$&$&`):t,16);return[n>>16&255,n>>8&255,n&255]}function c(e){let t=e.createProgram();for(let[n,r]of[[e.VERTEX_SHADER,`#version 300 es
+in vec2 place; in vec4 colour; in float big;
+uniform vec2 middle; uniform vec2 scale; uniform float size;
+out vec4 ink;
+void main() { gl_Position = vec4((place - middle) * scale, 0.0, 1.0); gl_PointSize = size * (1.0 + big); ink = colour; }`],[e.FRAGMENT_SHADER,`#version 300 es
+precision mediump float;
+in vec4 ink; out vec4 shown;
+void main() {
+  float edge = length(gl_PointCoord - 0.5) * 2.0;
+  float cover = 1.0 - smoothstep(0.75, 1.0, edge);
+  if (cover <= 0.0) discard;
+  shown = vec4(ink.rgb * ink.a * cover, ink.a * cover);
+}`]]){let i=e.createShader(n);if(!i)throw Error(`The browser's WebGL has gone away.`);e.shaderSource(i,r),e.compileShader(i),e.attachShader(t,i)}if(e.linkProgram(t),!e.getProgramParameter(t,e.LINK_STATUS))throw Error(`The points cannot be drawn: ${e.getProgramInfoLog(t)??``}`);return t}export{e as a,o as i,i as n,r,s as t};
