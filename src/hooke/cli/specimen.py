@@ -39,7 +39,7 @@ def show(name: SpecimenName, /, *, everywhere: Everywhere = Everywhere()) -> Ans
     a model with random weights.
     """
     from hooke.specimens import SPECIMENS, build
-    from hooke.specimens.collection import answer_probabilities, truth
+    from hooke.specimens.collection import answer_probabilities, is_outdated, truth
 
     specimen = build(name, lab=everywhere.lab)
     models = specimen.models
@@ -57,9 +57,13 @@ def show(name: SpecimenName, /, *, everywhere: Everywhere = Everywhere()) -> Ans
     if specimen.directions:
         rows = [(one.name, one.site, one.about) for one in specimen.directions]
         shown += ["", table(("direction", "site", "meaning"), rows)]
+    outdated = is_outdated(specimen, lab=everywhere.lab)
+    if outdated:
+        shown.append(note(f"The lab keeps it as another version made it. Make it anew: hooke specimen build {name}"))
     shown.append(note("All prompts: --json."))
     directions = [one.data() for one in specimen.directions]
     data = {"name": name, "about": SPECIMENS[name].about, "cases": cases, "directions": directions}
+    data["outdated"] = outdated
     return Answer(data=data, shown=tuple(shown))
 
 
