@@ -75,7 +75,7 @@ def recover(name: SpecimenName, /, *, seed: int = 0, everywhere: Everywhere = Ev
     seed
         Seed of the intervals.
     """
-    from hooke.evaluate.recovery import ARMS, PASSED
+    from hooke.evaluate.recovery import ARMS, PASSED, spread_thin
     from hooke.evaluate.recovery import recover as recovered
     from hooke.specimens import build
 
@@ -83,14 +83,16 @@ def recover(name: SpecimenName, /, *, seed: int = 0, everywhere: Everywhere = Ev
     found = [recovered(specimen, arm, seed=seed) for arm in ARMS]
     measures = ("node_recall", "node_precision", "edge_recall", "edge_precision")
     rows = [(one.arm, *(_mean(getattr(one, measure)) for measure in measures)) for one in found]
+    most = spread_thin(specimen)
+    thin = f" Here {most} neurons of a layer share the work, more than can pass as much each: recall is bounded."
     return Answer(
-        data={"name": name, "passed": PASSED, "found": found},
+        data={"name": name, "passed": PASSED, "spread_thin": most, "found": found},
         shown=(
             title(f"What was planted in {name}, and what the tracer finds", f"{len(specimen.prompts)} prompts"),
             table(("model", *(f"{measure.replace('_', ' ')}>" for measure in measures)), rows),
             note(
                 f"Found is what passes at least {PASSED:.0%} of the answer's influence. The twin and the random model "
-                "lack what was planted: there, recall should be 0."
+                f"lack what was planted: there, recall should be 0.{thin if most else ''}"
             ),
         ),
     )
