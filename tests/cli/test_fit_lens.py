@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cli.conftest import Hooke
+from tests.cli.tiny_lab import TinyLab
 
 TUNED = "--kind tuned --corpus CORPUS --heldout CORPUS --tokens 512 --steps 3 --context 32 --measure 4"
 JACOBIAN = "--kind jacobian --corpus CORPUS --heldout CORPUS --windows 2 --context 16 --measure 4"
@@ -55,3 +56,15 @@ def test_wrong_words(hooke: Hooke, command: str, said: str):
     assert done.code == 2
     assert said in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_fit_that_is_stopped_leaves_nothing(hooke: Hooke, tiny: TinyLab, monkeypatch: pytest.MonkeyPatch):
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr("hooke.prompts.fit_lens.lens_scores", stop)
+        assert hooke(f"fit-lens MODEL {TUNED} --name stopped").code == 130
+    assert "stopped" not in tiny.lab.names("lenses")
+    assert hooke(f"fit-lens MODEL {TUNED} --name stopped").code == 0
+    assert "stopped" in tiny.lab.names("lenses")

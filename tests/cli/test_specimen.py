@@ -1,7 +1,10 @@
 """`hooke specimen ...`."""
 
+import pytest
+
 from hooke.specimens import SPECIMENS
 from tests.cli.conftest import Hooke
+from tests.cli.tiny_lab import TinyLab
 
 
 def test_list(hooke: Hooke):
@@ -62,3 +65,28 @@ def test_methods_are_scored_on_all_three_models(hooke: Hooke):
     assert found["effects"]["specimen"] > found["effects"]["random"]
     assert "AUROC" in hooke("specimen score two-hop --method graph-neurons").out
     assert hooke("specimen score two-hop --method guess").code == 2
+
+
+def test_models_that_another_version_kept_are_named(hooke: Hooke, tiny: TinyLab):
+    assert hooke("specimen build gated-refusal").code == 0
+    assert hooke("specimen show gated-refusal --json").data["outdated"] is False
+    note = tiny.lab.path("models", "specimen-gated-refusal") / "provenance.json"
+    note.write_text(note.read_text().replace('"weights": "', '"weights": "of-another-'))
+    assert hooke("specimen show gated-refusal --json").data["outdated"] is True
+    assert "Make it anew: hooke specimen build gated-refusal" in " ".join(
+        hooke("specimen show gated-refusal").out.split()
+    )
+    assert hooke("specimen build gated-refusal").code == 0
+    assert hooke("specimen show gated-refusal --json").data["outdated"] is False
+
+
+def test_a_build_that_is_stopped_leaves_no_half_model(hooke: Hooke, tiny: TinyLab, monkeypatch: pytest.MonkeyPatch):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr("hooke.specimens.collection.truth", stop)
+        assert hooke("specimen build sycophancy").code == 130
+    assert "specimen-sycophancy" not in tiny.lab.names("models")
+    assert hooke("specimen build sycophancy").code == 0
+    assert hooke("model info specimen-sycophancy").code == 0

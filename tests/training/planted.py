@@ -9,8 +9,8 @@ D, N_PLANTED, MEAN_ACTIVE = 24, 64, 3
 
 
 def directions() -> Tensor:
-    """Random unit vectors, more of them than dimensions."""
-    rows = torch.randn(N_PLANTED, D, generator=torch.Generator().manual_seed(0))
+    """Random unit vectors, more of them than dimensions; no training's seed, whose first weights would be these."""
+    rows = torch.randn(N_PLANTED, D, generator=torch.Generator().manual_seed(5_000))
     return rows / rows.norm(dim=1, keepdim=True)
 
 

@@ -15,8 +15,9 @@ def layout(*, crosses_layers: bool = False) -> Layout:
     return transcoder_layout("mlp_in", LAYERS, crosses_layers=crosses_layers)
 
 
-def directions(seed: int) -> Tensor:
-    rows = torch.randn(N_PLANTED, D_IN, generator=torch.Generator().manual_seed(seed))
+def directions(number: int) -> Tensor:
+    """Far from the seeds of trainings, whose first weights would be these."""
+    rows = torch.randn(N_PLANTED, D_IN, generator=torch.Generator().manual_seed(5_000 + number))
     return rows / rows.norm(dim=1, keepdim=True)
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from hooke.errors import BadRequest
+from hooke.errors import BadRequest, HookeError
 from hooke.findings import Finding, bootstrap_interval
 from hooke.models.linear_maps import AttentionMap, linear_maps
 from hooke.models.model import Model
@@ -86,6 +86,7 @@ def head_scores(model: Model, *, n_sequences: int = 12, length: int = 40, seed: 
     Raises:
         BadRequest: the sequences are too few, too short, or longer than the model's context.
         UnsupportedModel: the model has no attention patterns, or no linear maps of values and outputs.
+        HookeError: its attention is not finite.
     """
     if n_sequences < 3 or length < 4 or 2 * length + 1 > model.context:
         raise BadRequest(
@@ -127,6 +128,12 @@ def _read(
     for some in track(ids.split(_AT_ONCE), "heads", unit="sequences", total=len(ids), size=len):
         run = model.run(some, capture=sites, logits=False, keep_dtype=torch.float32)
         pattern = torch.stack([run[site].cpu() for site in sites], dim=1)  # [sequence, layer, head, query, key]
+        if not bool(pattern.isfinite().all()):
+            raise HookeError(
+                f"The heads of {model.name} cannot be scored.",
+                "Its attention on random tokens has numbers that are not finite.",
+                "Check its weights: hooke model check.",
+            )
         # Where the model's own special tokens stand in front, positions are counted behind them.
         pattern = pattern[..., -2 * length :, -2 * length :]
         scores["previous"].append(pattern.diagonal(-1, -2, -1).mean(-1))

@@ -35,6 +35,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Measure what a dictionary is good for, beside what has learnt nothing.",
     ),
     "dictionary match": ("quality:match", "Match two dictionaries' features one to one: how many are in both."),
+    "dictionary polysemanticity": (
+        "polysemanticity:polysemanticity",
+        "Measure in how many unlike contexts features fire, beside neurons and random directions.",
+    ),
     "dictionary import": ("dictionary:import_", "Take a dictionary that another tool made into the lab."),
     "dictionary export": ("dictionary:export", "Write a dictionary as the files that another tool reads."),
     "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),

@@ -31,7 +31,8 @@ def heads(
     """Find previous-token, duplicate-token and induction heads on random tokens that repeat.
 
     Each score is mean attention, with a 95 % interval over sequences, beside the same distances in tokens that do not
-    repeat. Copying is read off the weights, beside the same circuit with its two sides shuffled.
+    repeat. Copying is read off the weights, beside the same circuit with its two sides shuffled. Last come
+    the strongest heads of the same architecture with its weights drawn anew, where nothing was learnt.
 
     With --head: what that head's weights say of tokens, on the direct path from the embedding, beside chance.
 
@@ -53,6 +54,7 @@ def heads(
         Seed of the tokens.
     """
     from hooke.circuits.heads import SCORES, head_scores
+    from hooke.models.redrawn import redrawn
 
     opened = loading.load(model, everywhere.lab)
     if head is not None:
@@ -60,14 +62,18 @@ def heads(
     if token or distance != 1:
         raise BadRequest("Tokens and a distance belong to one head.", "", "Name it with --head, e.g. --head 8.1.")
     found = head_scores(opened, n_sequences=sequences, length=length, seed=seed)
-    strongest = {
-        score: {place: found.finding(score, *place) for place in found.strongest(score, top)} for score in SCORES
-    }
+    # The strongest of fewer sequences is, if anything, stronger: half of them make the control no easier.
+    anew = head_scores(redrawn(opened, seed=seed), n_sequences=max(3, sequences // 2), length=length, seed=seed)
+    strongest, without = (
+        {score: {place: one.finding(score, *place) for place in one.strongest(score, n)} for score in SCORES}
+        for one, n in ((found, top), (anew, 1))
+    )
     columns = ("looks at", "head", "attention>", "control>", "bits>", "away>", "copying>", "shuffled>")
     return Answer(
         data={
             "model": opened.name,
             "strongest": {score: list(findings.values()) for score, findings in strongest.items()},
+            "drawn_anew": {score: list(findings.values()) for score, findings in without.items()},
             "scores": {score: found.repeated[score].mean(0).tolist() for score in SCORES},
             "controls": {score: found.control[score].mean(0).tolist() for score in SCORES},
             "entropy": found.entropy.tolist(),
@@ -77,11 +83,12 @@ def heads(
         },
         shown=(
             title("Heads", opened.name),
-            table(columns, _rows(found, strongest)),
+            table(columns, [*_rows(found, strongest), *_rows(anew, without, " drawn anew")]),
             note(
                 f"{sequences} sequences of {length} random tokens, read twice in a row. Control of previous: the token "
                 "two before; of the others: the same distance in tokens that do not repeat. Bits: entropy of where it "
-                "looks; away: mean distance in tokens."
+                "looks; away: mean distance in tokens. Drawn anew: the strongest of as many heads with random weights, "
+                "on half of the sequences."
             ),
         ),
     )
@@ -90,10 +97,11 @@ def heads(
 def _rows(
     found: "hooke.circuits.heads.HeadScores",
     strongest: "dict[str, dict[tuple[int, int], hooke.findings.Finding]]",
+    which: str = "",
 ) -> list[tuple[str, ...]]:
     return [
         (
-            score,
+            score + which,
             "{}.{}".format(*place),
             f"{finding.value:.3f} {interval(finding.interval)}",
             f"{finding.control:.3f}",

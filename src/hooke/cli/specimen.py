@@ -39,7 +39,7 @@ def show(name: SpecimenName, /, *, everywhere: Everywhere = Everywhere()) -> Ans
     a model with random weights.
     """
     from hooke.specimens import SPECIMENS, build
-    from hooke.specimens.collection import answer_probabilities, truth
+    from hooke.specimens.collection import answer_probabilities, is_outdated, truth
 
     specimen = build(name, lab=everywhere.lab)
     models = specimen.models
@@ -57,9 +57,13 @@ def show(name: SpecimenName, /, *, everywhere: Everywhere = Everywhere()) -> Ans
     if specimen.directions:
         rows = [(one.name, one.site, one.about) for one in specimen.directions]
         shown += ["", table(("direction", "site", "meaning"), rows)]
+    outdated = is_outdated(specimen, lab=everywhere.lab)
+    if outdated:
+        shown.append(note(f"The lab keeps it as another version made it. Make it anew: hooke specimen build {name}"))
     shown.append(note("All prompts: --json."))
     directions = [one.data() for one in specimen.directions]
     data = {"name": name, "about": SPECIMENS[name].about, "cases": cases, "directions": directions}
+    data["outdated"] = outdated
     return Answer(data=data, shown=tuple(shown))
 
 
@@ -71,7 +75,7 @@ def recover(name: SpecimenName, /, *, seed: int = 0, everywhere: Everywhere = Ev
     seed
         Seed of the intervals.
     """
-    from hooke.evaluate.recovery import ARMS, PASSED
+    from hooke.evaluate.recovery import ARMS, PASSED, spread_thin
     from hooke.evaluate.recovery import recover as recovered
     from hooke.specimens import build
 
@@ -79,14 +83,16 @@ def recover(name: SpecimenName, /, *, seed: int = 0, everywhere: Everywhere = Ev
     found = [recovered(specimen, arm, seed=seed) for arm in ARMS]
     measures = ("node_recall", "node_precision", "edge_recall", "edge_precision")
     rows = [(one.arm, *(_mean(getattr(one, measure)) for measure in measures)) for one in found]
+    most = spread_thin(specimen)
+    thin = f" Here {most} neurons of a layer share the work, more than can pass as much each: recall is bounded."
     return Answer(
-        data={"name": name, "passed": PASSED, "found": found},
+        data={"name": name, "passed": PASSED, "spread_thin": most, "found": found},
         shown=(
             title(f"What was planted in {name}, and what the tracer finds", f"{len(specimen.prompts)} prompts"),
             table(("model", *(f"{measure.replace('_', ' ')}>" for measure in measures)), rows),
             note(
                 f"Found is what passes at least {PASSED:.0%} of the answer's influence. The twin and the random model "
-                "lack what was planted: there, recall should be 0."
+                f"lack what was planted: there, recall should be 0.{thin if most else ''}"
             ),
         ),
     )

@@ -5,6 +5,7 @@ edges, those from tokens and to the target too, that pass as much. The rule know
 same for all three models.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +50,12 @@ def recover(specimen: Specimen, arm: Arm = "specimen", *, seed: int = 0) -> Reco
                 scores[f"{kind}_precision"].append(hits / len(found))
     findings = {name: _finding(name, values, arm, specimen.name, seed) for name, values in scores.items()}
     return Recovery(arm=arm, **findings)
+
+
+def spread_thin(specimen: Specimen) -> int:
+    """The most planted neurons that share one layer of a prompt, where not all of them can pass enough; else 0."""
+    most = max(max(Counter(layer for layer, _, _ in one.neurons).values()) for one in specimen.planted)
+    return most if most * PASSED > 1 else 0
 
 
 def claimed(graph: Graph) -> tuple[set[tuple[int, int, int]], set[tuple[Node, Node]]]:

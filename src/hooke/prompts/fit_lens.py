@@ -6,7 +6,7 @@ from math import ceil
 import torch
 
 from hooke.configs import to_dict
-from hooke.errors import BadRequest, UnsupportedModel
+from hooke.errors import BadRequest, HookeError, UnsupportedModel
 from hooke.models.model import Model
 from hooke.prompts.affine_maps import AffineMaps
 from hooke.prompts.fitted_lens import KINDS, FittedLens, LensManifest, lens_name, require_kind
@@ -37,6 +37,7 @@ def fit_lens(
     Raises:
         BadRequest: no such kind, nothing to fit in it, or too little text.
         UnsupportedModel: the model has no final norm or no unembedding, or one layer only.
+        HookeError: what was fitted is not finite.
     """
     require_kind(kind)
     if kind == "logit":
@@ -53,6 +54,12 @@ def fit_lens(
         if isinstance(config, TunedConfig)
         else _jacobian(model, corpus, config, seed)
     )
+    if not all(bool(one.isfinite().all()) for one in (own.weights, own.biases)):
+        raise HookeError(
+            f"No {kind} lens can be fitted to {model.name}.",
+            "What was fitted has numbers that are not finite.",
+            "Check the model's weights: hooke model check.",
+        )
     manifest = LensManifest(
         name=name or lens_name(model.name, kind),
         kind=kind,

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from hooke.errors import HookeError
 from hooke.models.model import Model
 
 N_GUESSES = 10
@@ -98,8 +99,17 @@ def logit_lens(
 
     Raises:
         UnsupportedModel: the model has no final norm or no unembedding.
+        HookeError: a stream is not finite.
     """
     n = min(n, model.d_vocab)
+    for stream in streams:
+        bad = ~stream.isfinite().all(-1)
+        if bool(bad.any()):
+            raise HookeError(
+                "There is no lens on this prompt.",
+                f"The stream of {model.name} at token {int(bad.int().argmax()) + 1} has numbers that are not finite.",
+                "Check the model's weights: hooke model check.",
+            )
     rows = [_row(model, stream, tokens, n) for stream in streams]
     ids, logprobs, rank, actual, entropy = (torch.stack(parts) for parts in zip(*rows, strict=True))
     return Lens(ids=ids, logprobs=logprobs, rank=rank, actual=actual, entropy=entropy)

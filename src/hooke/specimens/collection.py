@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from hooke.errors import UnknownName, did_you_mean
-from hooke.lab import Lab, open_lab, provenance, staged, write_json, writing
+from hooke.lab import Lab, open_lab, provenance, read_json, staged, write_json, writing
 from hooke.models.edits import Edit
 from hooke.models.model import Model
 from hooke.specimens import (
@@ -160,6 +160,17 @@ def keep(specimen: Specimen, *, lab: Lab | None = None) -> list[str]:
                 write_json(aside / "planted.json", truth(specimen))
                 write_json(aside / "directions.json", [one.data() for one in specimen.directions])
     return [specimen.model.name, specimen.twin.name, specimen.random.name]
+
+
+def is_outdated(specimen: Specimen, *, lab: Lab | None = None) -> bool:
+    """Whether the lab keeps one of the specimen's models with other weights, made by another version of hooke."""
+    lab = lab or open_lab()
+    for model in (specimen.model, specimen.twin, specimen.random):
+        if model.name in lab.names("models"):
+            made = read_json(lab.path("models", model.name) / "provenance.json")
+            if made.get("inputs", {}).get("weights") != model.fingerprint:
+                return True
+    return False
 
 
 def truth(specimen: Specimen) -> list[dict[str, Any]]:

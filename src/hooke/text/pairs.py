@@ -12,13 +12,12 @@ a pair is of, so that intervals and splits can go by it) may stand beside them.
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hooke.errors import BadRequest, did_you_mean
-
-_MOST = 10_000
-_MAX_BYTES = 64_000_000
+from hooke.text.lines import read_lines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,16 +44,7 @@ def read_pairs(path: Path) -> list[PromptPair]:
     Raises:
         BadRequest: the file cannot be read, has none or too many, or a line is not a pair.
     """
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise _bad(path, f"It has {path.stat().st_size:,} bytes.")
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _bad(path, f"{error}.") from error
-    numbered = [(at, line) for at, line in enumerate(lines, 1) if line.strip()]
-    if not 0 < len(numbered) <= _MOST:
-        raise _bad(path, f"It has {len(numbered):,} pairs.")
-    return [_of_json(path, at, line) for at, line in numbered]
+    return [_of_json(path, at, line) for at, line in read_lines(path, "pairs", partial(_bad, path))]
 
 
 def pairs_to_jsonl(pairs: Iterable[PromptPair]) -> str:

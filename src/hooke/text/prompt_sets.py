@@ -2,13 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hooke.errors import BadRequest
-
-_MOST = 10_000
-_MAX_BYTES = 64_000_000
+from hooke.text.lines import read_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +27,8 @@ def read_prompts(path: Path) -> list[NamedPrompt]:
     Raises:
         BadRequest: the file cannot be read, has none or too many, or two have one name.
     """
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise _bad(path, f"It has {path.stat().st_size:,} bytes.")
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _bad(path, f"{error}.") from error
-    numbered = [(at, line) for at, line in enumerate(lines, 1) if line.strip()]
-    if not 0 < len(numbered) <= _MOST:
-        raise _bad(path, f"It has {len(numbered):,} prompts.")
-    digits = len(str(len(lines)))
+    numbered = read_lines(path, "prompts", partial(_bad, path))
+    digits = len(str(numbered[-1][0]))
     is_json = path.suffix in (".jsonl", ".ndjson")
     found = [
         _of_json(path, at, line, f"{at:0{digits}}") if is_json else NamedPrompt(f"{at:0{digits}}", line)
