@@ -7,7 +7,7 @@ from hooke.circuits.pairs import Pairs, open_pairs
 from hooke.errors import HookeError
 from hooke.specimens import Specimen, build
 from hooke.studies.evidence import by_group
-from hooke.studies.graph_circuit import Group, Member, NamedCircuit, grouped, member_ids, named_circuit
+from hooke.studies.graph_circuit import Group, Member, NamedCircuit, grouped, member_ids, named_circuit, own_members
 from hooke.studies.graph_sets import GraphSet, trace_set
 
 
@@ -23,7 +23,7 @@ def pairs(specimen: Specimen) -> Pairs:
 
 @pytest.fixture(scope="module")
 def graphs(specimen: Specimen, pairs: Pairs) -> GraphSet:
-    return trace_set(specimen.model, pairs, settings=TraceSettings(max_nodes=16, candidates=64))
+    return trace_set(specimen.model, pairs, settings=TraceSettings(max_nodes=16, candidates=64, batch=4))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,16 @@ def test_a_graph_is_told_by_the_groups_that_it_has(graphs: GraphSet, circuit: Na
         ids = member_ids(circuit.groups, graph, parts)
         assert set(ids) <= {node.id for node in graph.nodes if node.kind == "feature"}
         assert len(ids) <= len(circuit.members)
+
+
+def test_a_prompts_own_are_the_strongest_of_its_graph(specimen: Specimen, pairs: Pairs, graphs: GraphSet):
+    truths = dict(zip(specimen.prompts, specimen.planted, strict=True))
+    for pair, graph, parts in zip(pairs.pairs, graphs.graphs, graphs.parts, strict=True):
+        own = own_members(graph, parts)
+        planted = {(layer, index) for layer, index, _ in truths[pair.clean].neurons}
+        assert {(one.layer, one.index) for one in own[: len(planted)]} == planted
+        assert len({(one.layer, one.index, one.part) for one in own}) == len(own)
+    assert own_members(graphs.graphs[0], ["before"] * len(graphs.graphs[0].tokens)) == []
 
 
 def test_what_stands_before_the_change_is_no_part_of_it(graphs: GraphSet):

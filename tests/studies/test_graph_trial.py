@@ -30,16 +30,16 @@ def test_without_what_was_planted_the_answer_is_lost(
     specimen: Specimen, pairs: Pairs, layer: int, part: str, corrupted: bool
 ):
     members = planted(specimen, layer, part)
-    found = lost(specimen.model, pairs, members, "somewhere", corrupted=corrupted)
+    found = lost(specimen.model, pairs, [members] * len(pairs), "Lost", corrupted=corrupted)
     # Set to the other prompt's, all is lost; at 0, the way to the point between both answers.
     assert found.value == pytest.approx(1.0 if corrupted else 0.5, abs=0.1)
     assert found.control == pytest.approx(0, abs=0.05)
     assert found.n == len(pairs)
-    assert found.claim.endswith("somewhere")
+    assert found.claim == ("Lost, as on the corrupted prompt" if corrupted else "Lost, set to 0")
 
 
 def test_at_another_part_they_do_nothing(specimen: Specimen, pairs: Pairs):
-    found = lost(specimen.model, pairs, planted(specimen, 0, "before"), "")
+    found = lost(specimen.model, pairs, [planted(specimen, 0, "before")] * len(pairs), "")
     assert found.value == pytest.approx(0, abs=0.05)
 
 
@@ -49,4 +49,12 @@ def test_a_neuron_of_the_other_sign_stays(specimen: Specimen, pairs: Pairs):
         Member(layer=one.layer, index=one.index + width, part=one.part, share=one.share, frequency=1.0)
         for one in planted(specimen, 1, "last token")
     ]
-    assert lost(specimen.model, pairs, members, "").value == pytest.approx(0, abs=0.05)
+    assert lost(specimen.model, pairs, [members] * len(pairs), "").value == pytest.approx(0, abs=0.05)
+
+
+def test_each_prompt_can_have_its_own(specimen: Specimen, pairs: Pairs):
+    members = planted(specimen, 1, "last token")
+    n = len(pairs) // 2
+    whole = lost(specimen.model, pairs, [members] * len(pairs), "", corrupted=True)
+    half = lost(specimen.model, pairs, [members] * n + [[]] * (len(pairs) - n), "", corrupted=True)
+    assert half.value == pytest.approx(whole.value / 2, abs=0.15)

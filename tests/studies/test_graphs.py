@@ -52,8 +52,8 @@ def test_graphs_explain_all_of_a_specimen_and_agree_with_patching(found: GraphEv
 
 
 def test_its_circuit_is_needed_on_other_prompts_in_as_far_as_their_countries_were_seen(found: GraphEvidence):
-    lost = [one for one in found.findings if "corrupted prompt" in one.claim and one.claim.startswith("Lost")]
-    assert [one.claim.endswith("of all cities") for one in lost] == [False, True]
+    lost = [one for one in found.findings if one.claim.endswith("as on the corrupted prompt")]
+    assert ["of all cities" in one.claim for one in lost] == [False, False, True]
     for one in lost:
         assert one.control is not None
         assert one.value > one.control + 0.2

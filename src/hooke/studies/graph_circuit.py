@@ -18,6 +18,7 @@ from hooke.circuits.aggregate import aggregate
 from hooke.circuits.graph import Graph
 from hooke.circuits.places import PARTS
 from hooke.circuits.prune import NODE_SHARE
+from hooke.circuits.scores import influence
 from hooke.circuits.supernodes import between
 from hooke.errors import HookeError
 from hooke.findings import Estimate, estimate
@@ -120,6 +121,21 @@ def _returning(graphs: GraphSet, seed: int) -> list[Member]:
             found.append(Member(layer=int(layer), index=int(index), part=part, share=one.mean, frequency=one.frequency))
     sums = np.cumsum([0.0, *(one.share for one in found)])
     return found[: min(N_FEATURES, int(np.searchsorted(sums, NODE_SHARE * sums[-1])))]
+
+
+def own_members(graph: Graph, parts: Sequence[str]) -> list[Member]:
+    """The features of one graph with the largest influence, from the first change on."""
+    reached = influence(graph)
+    whole = max(float(reached[graph.numbers("feature")].sum()), 1e-30)
+    found = []
+    for number in sorted(graph.numbers("feature"), key=lambda number: -reached[number]):
+        node = graph.nodes[number]
+        part = parts[node.position or 0]
+        if part != "before" and reached[number] > 0:
+            share = float(reached[number]) / whole
+            found.append(Member(layer=node.layer or 0, index=node.index or 0, part=part, share=share, frequency=1.0))
+    # A neuron with rows at two tokens of a part is one member of it.
+    return list({(one.layer, one.index, one.part): one for one in found[::-1]}.values())[::-1][:N_FEATURES]
 
 
 def _name(part: str, members: Sequence[Member]) -> str:

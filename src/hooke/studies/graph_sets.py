@@ -17,7 +17,7 @@ from hooke.circuits.places import PARTS, parts
 from hooke.circuits.targets import Answers
 from hooke.circuits.trace import trace
 from hooke.errors import HookeError, UnsupportedModel
-from hooke.findings import Estimate, estimate
+from hooke.findings import Estimate
 from hooke.models.model import Model, Tokens
 from hooke.progress import track
 
@@ -27,6 +27,7 @@ _FEWEST = 4
 
 
 _LEAST = 1e-3
+_RESAMPLES = 400
 
 
 class TooFewGraphs(HookeError):
@@ -114,14 +115,15 @@ def sizes_of(first: GraphSet, second: GraphSet, *, by_part: bool) -> Sizes:
 def overlap(first: GraphSet, second: GraphSet, n: int, *, generator: np.random.Generator) -> Estimate:
     """Jaccard index of the n features that are strongest on average in each set, resampled over graphs of both.
 
-    A set may have fewer: what has less than a thousandth of the strongest one's influence is not counted.
+    A set may have fewer: what has less than a thousandth of the strongest one's influence is not counted. A graph that
+    is drawn twice says less than two, so that resampling takes something off; by that much the interval is moved back.
     """
     sizes = sizes_of(first, second, by_part=False)
     tables, counts = (sizes.first, sizes.second), (len(first), len(second))
 
     def jaccard(samples: ndarray) -> ndarray:
         found = []
-        for row in samples.astype(np.int64):
+        for row in samples:
             drawn = (row[row < counts[0]], row[row >= counts[0]] - counts[0])
             if not min(map(len, drawn)):
                 continue
@@ -132,4 +134,8 @@ def overlap(first: GraphSet, second: GraphSet, n: int, *, generator: np.random.G
             found.append(len(tops[0] & tops[1]) / max(1, len(tops[0] | tops[1])))
         return np.array(found)
 
-    return estimate(np.arange(sum(counts), dtype=np.float64), generator=generator, statistic=jaccard)
+    rows = np.arange(sum(counts))
+    value = float(jaccard(rows[None])[0])
+    drawn = jaccard(generator.choice(rows, (_RESAMPLES, len(rows))))
+    low, high = np.clip(np.percentile(drawn, [2.5, 97.5]) + value - drawn.mean(), 0.0, 1.0)
+    return Estimate(value=value, interval=(float(low), float(high)))

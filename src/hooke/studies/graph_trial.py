@@ -1,8 +1,8 @@
-"""The neurons of a circuit taken out of the model itself, on prompts that they were not found on.
+"""Neurons that graphs name taken out of the model itself, on prompts that their circuit was not found on.
 
-A neuron is taken out at every token of its part: set to 0 where it has the sign that the circuit has it with, or set to
+A neuron is taken out at every token of its part: set to 0 where it has the sign that graphs name it with, or set to
 what it is on the pair's corrupted prompt. Beside it stand as many random neurons of the same layers and parts, drawn
-among those whose mean activation there is nearest.
+on each prompt among those whose activations there are nearest.
 """
 
 from collections import defaultdict
@@ -29,46 +29,54 @@ _NEAREST = 20
 """Controls are drawn among so many neurons of the layer, whose activations at the part are nearest."""
 _ROWS = 24
 """Prompts that run together."""
+_Neurons = dict[int, Float[Tensor, "pair pos neuron"]]
+"""By layer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A neuron that is taken out at a part of the prompt."""
+    """A neuron that is taken out of a pair's prompt, at the tokens of a part."""
 
+    row: int
     layer: int
     unit: int
     sign: int
-    part: str
+    part: int
 
 
 def lost(
-    model: Model, pairs: Pairs, members: Sequence[Member], about: str, *, corrupted: bool = False, seed: int = 0
+    model: Model,
+    pairs: Pairs,
+    members: Sequence[Sequence[Member]],
+    claim: str,
+    *,
+    corrupted: bool = False,
+    seed: int = 0,
 ) -> Finding:
-    """What is lost of the logit difference without a circuit's neurons, beside matched random ones.
+    """What is lost of the logit difference without some neurons of each prompt, beside matched random ones.
 
     Args:
-        corrupted: neurons are what they are on the corrupted prompt instead of 0.
+        members: the neurons of each pair's prompt.
+        corrupted: they are what they are on the corrupted prompt instead of 0.
 
     Raises:
         UnsupportedModel: the model's neurons are not found.
     """
     generator = np.random.default_rng(seed)
-    read = _neurons(model, pairs.clean, sorted({one.layer for one in members}))
-    widths = {layer: values.shape[-1] for layer, values in read.items()}
+    read = _neurons(model, pairs.clean, sorted({one.layer for some in members for one in some}))
     own = [
-        _Taken(one.layer, one.index % widths[one.layer], 1 if one.index < widths[one.layer] else -1, one.part)
-        for one in members
+        _Taken(row, one.layer, *_unit(one.index, read[one.layer].shape[-1]), PARTS.index(one.part))
+        for row, some in enumerate(members)
+        for one in some
     ]
-    where = parts(pairs)
-    draws = _matched(own, read, where, generator)
+    draws = _matched(own, read, parts(pairs), generator)
     other = _neurons(model, pairs.corrupted, list(read)) if corrupted else None
     clean, wholes = _judged(model, pairs, pairs.clean), _judged(model, pairs, pairs.corrupted)
     changes = [clean - _judged(model, pairs, pairs.clean, some, other) for some in (own, *draws)]
     value = estimate_ratio(changes[0], clean - wholes, generator=generator)
     control = estimate_ratio(np.mean(changes[1:], axis=0), clean - wholes, generator=generator)
-    how = "set to what they are on the corrupted prompt" if corrupted else "set to 0"
     return Finding(
-        claim=f"Lost without the {len(own)} neurons of the graphs' circuit, {how}{about and ', '}{about}",
+        claim=f"{claim}, {'as on the corrupted prompt' if corrupted else 'set to 0'}",
         value=value.value,
         interval=value.interval,
         n=len(pairs),
@@ -80,33 +88,39 @@ def lost(
     )
 
 
+def _unit(index: int, width: int) -> tuple[int, int]:
+    """A neuron and the sign that a feature's number means."""
+    return index % width, 1 if index < width else -1
+
+
 def _matched(
-    own: Sequence[_Taken],
-    read: dict[int, Float[Tensor, "pair pos neuron"]],
-    where: Int[Tensor, "pair pos"],
-    generator: np.random.Generator,
+    own: Sequence[_Taken], read: _Neurons, where: Int[Tensor, "pair pos"], generator: np.random.Generator
 ) -> list[list[_Taken]]:
-    """Draws of as many neurons, none of them the circuit's own and none twice in a draw."""
-    there = {(one.layer, one.part): read[one.layer][where == PARTS.index(one.part)] for one in own}
-    sizes = {key: values.abs().mean(0) for key, values in there.items()}
-    taken = {(one.layer, one.part, one.unit) for one in own}
+    """Draws of as many neurons, none of them among the own ones and none twice in a draw."""
+    taken = {(one.row, one.layer, one.part, one.unit) for one in own}
+    means: dict[tuple[int, int, int], Tensor] = {}
+    near: list[list[int]] = []
+    for one in own:
+        place = (one.row, one.layer, one.part)
+        if place not in means:
+            means[place] = read[one.layer][one.row, where[one.row] == one.part].mean(0)
+        here = means[place].abs()
+        near.append([unit for unit in (here - here[one.unit]).abs().argsort().tolist() if (*place, unit) not in taken])
     draws = []
     for _ in range(N_DRAWS):
-        drawn: dict[tuple[int, str, int], _Taken] = {}
-        for one in own:
-            here = sizes[one.layer, one.part]
-            order = (here - here[one.unit]).abs().argsort().tolist()
-            free = [(one.layer, one.part, unit) for unit in order]
-            near = [key for key in free if key not in taken and key not in drawn][:_NEAREST]
-            if near:
-                key = near[int(generator.integers(len(near)))]
-                is_up = bool(there[one.layer, one.part][:, key[2]].mean() >= 0)
-                drawn[key] = _Taken(one.layer, key[2], 1 if is_up else -1, one.part)
+        drawn: dict[tuple[int, int, int, int], _Taken] = {}
+        for one, units in zip(own, near, strict=True):
+            place = (one.row, one.layer, one.part)
+            free = [unit for unit in units if (*place, unit) not in drawn][:_NEAREST]
+            if free:
+                unit = free[int(generator.integers(len(free)))]
+                sign = 1 if means[place][unit] >= 0 else -1
+                drawn[*place, unit] = _Taken(one.row, one.layer, unit, sign, one.part)
         draws.append(list(drawn.values()))
     return draws
 
 
-def _neurons(model: Model, tokens: Tokens, layers: Sequence[int]) -> dict[int, Float[Tensor, "pair pos neuron"]]:
+def _neurons(model: Model, tokens: Tokens, layers: Sequence[int]) -> _Neurons:
     read: dict[int, list[Tensor]] = defaultdict(list)
     for start in range(0, len(tokens.ids), _ROWS):
         some = Tokens(tokens.ids[start : start + _ROWS], tokens.mask[start : start + _ROWS])
@@ -117,27 +131,22 @@ def _neurons(model: Model, tokens: Tokens, layers: Sequence[int]) -> dict[int, F
 
 
 def _judged(
-    model: Model,
-    pairs: Pairs,
-    tokens: Tokens,
-    taken: Sequence[_Taken] = (),
-    other: dict[int, Float[Tensor, "pair pos neuron"]] | None = None,
+    model: Model, pairs: Pairs, tokens: Tokens, taken: Sequence[_Taken] = (), other: _Neurons | None = None
 ) -> Float[ndarray, " pair"]:
     """The metric of each pair on its prompt, with neurons taken out."""
-    found = []
-    where = parts(pairs)
+    found, where = [], parts(pairs)
+    by_layer: dict[int, list[_Taken]] = defaultdict(list)
+    for one in taken:
+        by_layer[one.layer].append(one)
+    last = Site("resid_post", model.n_layers - 1)
     for start in range(0, len(pairs), _ROWS):
         rows = slice(start, start + _ROWS)
         some, ids, mask = pairs.some(rows), tokens.ids[rows], tokens.mask[rows]
-        by_layer: dict[int, list[_Taken]] = defaultdict(list)
-        for one in taken:
-            by_layer[one.layer].append(one)
         edits = {
-            Site("neurons", layer): [_taking(layer, here, where[rows], None if other is None else other[layer][rows])]
+            Site("neurons", layer): [_taking(layer, here, where, start, None if other is None else other[layer])]
             for layer, here in by_layer.items()
         }
         places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-        last = Site("resid_post", model.n_layers - 1)
         running = Pass(
             anatomy=model.anatomy,
             captures=frozenset({last}),
@@ -155,16 +164,28 @@ def _judged(
 
 
 def _taking(
-    layer: int, taken: Sequence[_Taken], where: Tensor, other: Float[Tensor, "pair pos neuron"] | None
+    layer: int,
+    taken: Sequence[_Taken],
+    where: Int[Tensor, "pair pos"],
+    start: int,
+    other: Float[Tensor, "pair pos neuron"] | None,
 ) -> CompiledEdit:
+    """The edit of a layer in the run of the prompts from `start` on."""
+    places = [
+        (one.row, position, one.unit, one.sign)
+        for one in taken
+        if start <= one.row < start + _ROWS
+        for position in (where[one.row] == one.part).nonzero()[:, 0].tolist()
+    ]
+    rows, positions, units, signs = (
+        torch.tensor([place[at] for place in places], dtype=torch.int64, device=where.device) for at in range(4)
+    )
+
     def change(value: Tensor) -> Tensor:
         edited = value.clone()
-        for one in taken:
-            here, goes = edited[:, :, one.unit], where == PARTS.index(one.part)
-            if other is None:
-                edited[:, :, one.unit] = here.masked_fill(goes & (here * one.sign > 0), 0.0)
-            else:
-                edited[:, :, one.unit] = torch.where(goes, other[:, :, one.unit].to(here), here)
+        here = edited[rows - start, positions, units]
+        new = here.masked_fill(here * signs > 0, 0.0) if other is None else other[rows, positions, units].to(here)
+        edited[rows - start, positions, units] = new
         return edited
 
     return CompiledEdit(Site("neurons", layer), lambda value, _, __: change(value), None, "all")

@@ -30,7 +30,7 @@ from hooke.circuits.prune import subgraph
 from hooke.circuits.validate import rank_correlation
 from hooke.findings import Finding, bootstrap_interval, estimate
 from hooke.models.model import Model
-from hooke.studies.graph_circuit import NamedCircuit, member_ids, named_circuit
+from hooke.studies.graph_circuit import NamedCircuit, member_ids, named_circuit, own_members
 from hooke.studies.graph_sets import SETTINGS, GraphSet, overlap, trace_set
 from hooke.studies.graph_trial import lost
 from hooke.text.pairs import PromptPair
@@ -118,11 +118,7 @@ def graph_evidence(
         findings.append(_alike(f"the first set and those {name}", clean[0], graphs, foreign, seed))
     findings.append(_largest(by_part, "features", len(one) + len(other), seed))
     findings.append(_largest(by_role, "roles", len(one) + len(other), seed))
-    findings += [
-        lost(model, second, circuit.members, "", seed=seed),
-        lost(model, second, circuit.members, "", corrupted=True, seed=seed),
-        *(lost(model, pairs, circuit.members, name, corrupted=True, seed=seed) for name, pairs in kinds.items()),
-    ]
+    findings += _taken_out(model, second, kinds, circuit, clean[1], seed)
     patchings = [_patched(model, pairs, seed) for pairs in (first, second)]
     influence = _by_role(every, model.n_layers)
     changes = _changes(patchings)
@@ -141,6 +137,24 @@ def graph_evidence(
         circuit=circuit,
         findings=tuple(findings),
     )
+
+
+def _taken_out(
+    model: Model, pairs: Pairs, kinds: Mapping[str, Pairs], circuit: NamedCircuit, graphs: GraphSet, seed: int
+) -> list[Finding]:
+    """What is lost without the circuit's neurons, and without the strongest of each prompt's own graph."""
+    said = f"Lost without the {len(circuit.members)} neurons of the graphs' circuit"
+    traced = pairs.some(graphs.rows)
+    own = [own_members(graph, parts) for graph, parts in zip(graphs.graphs, graphs.parts, strict=True)]
+    own_said = f"Lost without the {max(map(len, own))} strongest neurons of each prompt's own graph"
+    found = []
+    for corrupted in (False, True):
+        found.append(lost(model, pairs, [circuit.members] * len(pairs), said, corrupted=corrupted, seed=seed))
+        found.append(lost(model, traced, own, own_said, corrupted=corrupted, seed=seed))
+    return found + [
+        lost(model, some, [circuit.members] * len(some), f"{said} {name}", corrupted=True, seed=seed)
+        for name, some in kinds.items()
+    ]
 
 
 def _conditions(clean: GraphSet, corrupted: GraphSet, pairs: Sequence[PromptPair]) -> tuple[GraphSet, GraphSet]:
