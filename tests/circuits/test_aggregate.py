@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hooke.circuits.aggregate import aggregate, difference
-from hooke.circuits.graph import Graph
+from hooke.circuits.graph import Graph, Node
 from hooke.errors import BadRequest
 from tests.circuits.hand_made import ERROR, FEATURE, LOGIT, OTHER, TOKEN, graph_of
 
@@ -38,6 +38,25 @@ def test_positions_are_summed_or_counted_from_the_end():
     placed = {one.key: one.mean for one in aggregate([graph], place="end")}
     assert placed[("0/7@-2",)] == pytest.approx(0.25)
     assert placed[("0/7@-1",)] == pytest.approx(0.75)
+
+
+def test_positions_are_told_by_their_part_and_features_by_their_role():
+    rest = Node(kind="rest", layer=0, position=1)
+    moved = replace(FEATURE, position=1, index=8)
+    edges = {(TOKEN, FEATURE): 1.0, (TOKEN, moved): 1.0, (FEATURE, LOGIT): 1.0, (moved, LOGIT): 2.0, (rest, LOGIT): 1.0}
+    graph = graph_of(FEATURE, moved, LOGIT, TOKEN, rest, edges=edges)
+    parts = [("before", "last token")]
+    placed = {one.key: one.mean for one in aggregate([graph], place="part", parts=parts)}
+    assert placed == pytest.approx({("0/7@before",): 1 / 3, ("0/8@last token",): 2 / 3, ("token 'The'@before",): 1.0})
+    # What was not taken up is of a role, though of no feature.
+    roles = {one.key: one.mean for one in aggregate([graph], place="role", parts=parts)}
+    assert roles == pytest.approx({("layer 0@before",): 0.25, ("layer 0@last token",): 0.75, ("token@before",): 1.0})
+    edges_between = {one.key for one in aggregate([graph], edges=True, place="role", parts=parts)}
+    assert ("token@before", "layer 0@last token") in edges_between
+    with pytest.raises(BadRequest, match="has a part"):
+        aggregate([graph], place="role")
+    with pytest.raises(BadRequest, match="has a part"):
+        aggregate([graph, graph], place="part", parts=parts)
 
 
 def test_a_planted_difference_is_found_and_noise_is_not():

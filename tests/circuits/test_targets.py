@@ -5,7 +5,9 @@ import torch
 
 from hooke.circuits.frozen import freeze
 from hooke.circuits.targets import (
+    Answers,
     Probe,
+    answers_target,
     difference_target,
     one_token,
     parse_target,
@@ -30,6 +32,17 @@ def test_a_tokens_logit_is_measured_from_the_mean():
 def test_a_difference_is_the_models_own():
     assert difference_target(FROZEN, 17, 4).value == pytest.approx(float(LOGITS[17] - LOGITS[4]), abs=1e-4)
     assert parse_target(FROZEN, "#17 - #4").tokens == (17, 4)
+
+
+def test_answers_are_the_mean_logit_of_each_side():
+    target = answers_target(FROZEN, Answers((17, 3), (4,)))
+    assert target.value == pytest.approx(float(LOGITS[[17, 3]].mean() - LOGITS[4]), abs=1e-4)
+    assert target.tokens == ()
+    assert answers_target(FROZEN, Answers((17,), (4,))).tokens == (17, 4)
+    graph = trace(tiny_model(), "neurons", PROMPT, targets=[Answers((17, 3), (4,))])
+    assert graph.measures["is_conserved"]
+    with pytest.raises(BadRequest, match="no token"):
+        answers_target(FROZEN, Answers((17,), ()))
 
 
 def test_the_most_probable_reach_the_mass():

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from hooke.circuits.circuit_file import load_circuit
+from hooke.circuits.graph import TraceSettings
 from hooke.circuits.pairs import open_pairs
 from hooke.specimens import build
 from hooke.studies.evidence import Evidence, gather, halves
+from hooke.studies.graphs import graph_evidence
 from hooke.studies.study import STUDIES, Study
 from tests.cli.conftest import Hooke
 
@@ -25,8 +27,11 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run(_: object, *, seed: int) -> Evidence:
         specimen = build("two-hop")
-        found = gather(specimen.model, "two-hop", *halves(open_pairs(specimen.model, specimen.pairs)))
-        return found.with_more(replace(found.findings[0], claim=f"Seed {seed}"))
+        first, second = halves(open_pairs(specimen.model, specimen.pairs))
+        found = gather(specimen.model, "two-hop", first, second)
+        few, settings = first.some(range(4)), TraceSettings(max_nodes=8, candidates=32)
+        graphs = graph_evidence(specimen.model, few, few, 1, unrelated=few, settings=settings)
+        return found.with_graphs(graphs).with_more(replace(found.findings[0], claim=f"Seed {seed}"))
 
     monkeypatch.setitem(STUDIES, "two-hop", Study(about="Why?", run=run))
 
@@ -41,8 +46,13 @@ def test_findings_are_shown_beside_their_controls_and_written(hooke: Hooke, tmp_
     assert names == {path.name for path in out.iterdir()}
     assert names == {
         "two-hop.html", "two-hop.json", "two-hop-circuit.json", "two-hop-stream.svg", "two-hop-heads.svg",
-        "two-hop-edges.svg",
+        "two-hop-edges.svg", "two-hop-graphs.svg", "two-hop-graphs.json", "two-hop-named-circuit.json",
     }  # fmt: skip
+    common = json.loads((out / "two-hop-graphs.json").read_text())
+    assert common["graphs"] == 16
+    assert common["roles"][0]["interval"]
+    groups = json.loads((out / "two-hop-named-circuit.json").read_text())["circuit"]["groups"]
+    assert [one["name"] for one in groups] == [one["name"] for one in data["named_circuit"]["groups"]]
     assert json.loads((out / "two-hop.json").read_text())["findings"][-1]["claim"] == "Seed 3"
     assert load_circuit(out / "two-hop-circuit.json").kept.sum() == len(build("two-hop").circuit)
 
@@ -52,6 +62,7 @@ def test_what_is_shown_has_the_control(hooke: Hooke):
     shown = " ".join(hooke("study run two-hop --model MODEL").out.split())
     assert "Why?" in shown
     assert "control: as many random edges" in shown
+    assert "at the last token" in shown
     assert "--out FOLDER" in shown
 
 

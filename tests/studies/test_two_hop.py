@@ -28,7 +28,11 @@ def test_one_head_carries_what_a_country_in_the_citys_place_says_as_well(
         return [pair for pair in task("two-hop").pairs() if "Tokyo" in pair.clean or "Madrid" in pair.clean]
 
     monkeypatch.setattr(two_hop, "task", lambda _: Task(about="", metric="logit", pairs=few))
+    monkeypatch.setattr(two_hop, "two_hop_language", lambda _: few())
     evidence = two_hop.study(load("smollm2-135m", lab=real_lab))
+    assert evidence.graphs is not None
+    assert 4 <= evidence.graphs.n_graphs <= 2 * len(few())
+    assert evidence.graphs.refused == ()
     found = {one.claim: one for one in evidence.findings}
     for head in ("head 23.4, denoising", "head 23.4, noising"):
         control = found[head].control

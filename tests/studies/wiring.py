@@ -14,15 +14,24 @@ class Given(Evidence):
     """Stands in for the evidence of a study: nothing of it is measured."""
 
     def __init__(self, first: Pairs, second: Pairs) -> None:
-        vars(self).update(first=first, second=second, more=[], tried=[])
+        vars(self).update(first=first, second=second, more=[], tried=[], traced={})
 
     first: Pairs
     second: Pairs
     more: list[Any]
     tried: list[tuple[str, Pairs]]
+    traced: dict[str, Any]
+
+    @property
+    def handed_over(self) -> int:
+        return 5
 
     def with_more(self, *findings: Any) -> "Given":
         self.more.extend(findings)
+        return self
+
+    def with_graphs(self, graphs: Any) -> "Given":
+        self.traced.update(graphs)
         return self
 
 
@@ -38,7 +47,12 @@ def given_by(monkeypatch: pytest.MonkeyPatch, module: ModuleType, model: Model) 
         evidence.tried.append((about, pairs))
         return about
 
-    for name, stand_in in (("gather", gather), ("transfer", transfer)):
+    def graph_evidence(_: Model, first: Pairs, second: Pairs, handed_over: int, **settings: Any) -> dict[str, Any]:
+        assert settings.pop("seed") == 3
+        assert handed_over == 5
+        return {"sets": (first, second), **settings}
+
+    for name, stand_in in (("gather", gather), ("transfer", transfer), ("graph_evidence", graph_evidence)):
         monkeypatch.setattr(module, name, stand_in, raising=False)
     found = module.study(model, seed=3)
     assert isinstance(found, Given)
@@ -54,3 +68,8 @@ def require_apart(found: Given, n: int) -> None:
     both = [{(one.clean, one.corrupted) for one in some.pairs} for some in (found.first, found.second)]
     assert not both[0] & both[1]
     assert len(both[0] | both[1]) >= n
+    assert found.traced["sets"] == (found.first, found.second)
+    own = prompts(found.first) | prompts(found.second)
+    for others in (found.traced["unrelated"], *found.traced.get("others", {}).values()):
+        assert len(others) >= 20
+        assert not prompts(others) & own

@@ -3,7 +3,7 @@
 import pytest
 
 from hooke.errors import UnknownName
-from hooke.text.tasks import TASKS, task
+from hooke.text.tasks import TASKS, agreement, indirect_object, task, two_hop_language
 
 
 @pytest.mark.parametrize("name", list(TASKS))
@@ -31,6 +31,18 @@ def test_years_that_are_later_are_right():
         assert set(pair.answers) == {str(one) for one in range(10) if one > int(tens)}
         assert set(pair.wrong) == {str(one) for one in range(10) if one < int(tens)}
         assert pair.corrupted.split("17")[1][0] == "0"
+
+
+def test_tasks_are_put_in_other_words():
+    for usual, other in (
+        (indirect_object(), indirect_object("{who} gave a {thing} to {first} or {second} in the {place}")),
+        (two_hop_language(), two_hop_language("In {} they speak")),
+        (agreement(), agreement("Today the {noun} behind the {near}")),
+    ):
+        assert [(one.answers, one.wrong, one.group) for one in usual] == [
+            (one.answers, one.wrong, one.group) for one in other
+        ]
+        assert not {one.clean for one in usual} & {one.clean for one in other}
 
 
 def test_an_unknown_task_is_refused():

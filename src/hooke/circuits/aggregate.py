@@ -1,9 +1,11 @@
 """Many graphs read as one: which nodes and edges return over a set of prompts, and what sets two sets apart.
 
-Graphs of different prompts share features, not positions. A node is known either by its feature (its positions summed)
-or by its feature and its place counted from the end of the prompt. Its size is its share of the graph's influence over
-all nodes of its kind; an edge's size is what it passes of the target's weight. Differences are compared with the
-largest difference that shuffling the graphs between the sets makes, so that many features do not find one by luck.
+Graphs of different prompts share features, not positions. A node is known by its feature (its positions summed), by its
+feature and its place counted from the end of the prompt, by its feature and the part that its token plays, or by its
+role alone: layer and part, over all features there, with those that were not taken up. Its size is its share of the
+graph's influence over all nodes of its kind; an edge's size is what it passes of the target's weight. Differences are
+compared with the largest difference that shuffling the graphs between the sets makes, so that many features do not find
+one by luck.
 """
 
 from collections import defaultdict
@@ -20,7 +22,9 @@ from hooke.circuits.scores import influence, shares, weights
 from hooke.errors import BadRequest
 from hooke.findings import Interval, bootstrap_interval
 
-Place = Literal["feature", "end"]
+Place = Literal["feature", "end", "part", "role"]
+Parts = Sequence[Sequence[str]]
+"""For each graph, which part each of its tokens plays, see `places.py`; needed for the places "part" and "role"."""
 Key = tuple[str, ...]
 """(node,) or (source, target), by names that mean the same in every graph of a set."""
 
@@ -64,14 +68,14 @@ class Difference:
 
 
 def aggregate(
-    graphs: Sequence[Graph], *, edges: bool = False, place: Place = "feature", seed: int = 0
+    graphs: Sequence[Graph], *, edges: bool = False, place: Place = "feature", parts: Parts = (), seed: int = 0
 ) -> list[Recurring]:
     """Nodes (or edges) of a set of graphs, the largest mean first.
 
     Raises:
-        BadRequest: there is no graph, or the graphs are of different models or dictionaries.
+        BadRequest: see `key_sizes`.
     """
-    keys, labels, sizes = _table(graphs, edges, place)
+    keys, labels, sizes = key_sizes(graphs, edges=edges, place=place, parts=parts)
     generator = np.random.default_rng(seed)
     return [
         Recurring(
@@ -86,23 +90,26 @@ def aggregate(
 
 
 def difference(
-    first: Sequence[Graph], second: Sequence[Graph], *, edges: bool = False, place: Place = "feature", seed: int = 0
+    first: Sequence[Graph],
+    second: Sequence[Graph],
+    *,
+    edges: bool = False,
+    place: Place = "feature",
+    parts: Parts = (),
+    seed: int = 0,
 ) -> list[Difference]:
-    """Nodes (or edges) of two sets of graphs, the largest difference first.
+    """Nodes (or edges) of two sets of graphs, the largest difference first; parts are those of both sets in a row.
 
     Raises:
-        BadRequest: a set has fewer than two graphs, or the graphs are of different models or dictionaries.
+        BadRequest: a set has fewer than two graphs; see `key_sizes`.
     """
     if min(len(first), len(second)) < 2:
         raise BadRequest("Two sets of one graph cannot be told from luck.", "", "Give at least two on each side.")
-    keys, labels, sizes = _table([*first, *second], edges, place)
+    keys, labels, sizes = key_sizes([*first, *second], edges=edges, place=place, parts=parts)
     generator, n = np.random.default_rng(seed), len(first)
     means = sizes[:n].mean(0), sizes[n:].mean(0)
     gap = means[0] - means[1]
-    largest = np.empty(N_SHUFFLES)
-    for number in range(N_SHUFFLES):
-        mixed = generator.permutation(len(sizes))
-        largest[number] = np.abs(sizes[mixed[:n]].mean(0) - sizes[mixed[n:]].mean(0)).max(initial=0)
+    largest = largest_by_luck(sizes, n, generator)
     draws = [generator.integers(0, len(part), (N_SHUFFLES, len(part))) for part in (first, second)]
     found = []
     for at in np.argsort(-np.abs(gap), kind="stable").tolist():
@@ -122,23 +129,43 @@ def difference(
     return found
 
 
-def _table(
-    graphs: Sequence[Graph], edges: bool, place: Place
+def largest_by_luck(
+    sizes: Float[ndarray, "graph key"], n: int, generator: np.random.Generator
+) -> Float[ndarray, " shuffle"]:
+    """The largest difference of any key when n of the graphs, drawn at random, are set against the others."""
+    largest = np.empty(N_SHUFFLES)
+    for number in range(N_SHUFFLES):
+        mixed = generator.permutation(len(sizes))
+        largest[number] = np.abs(sizes[mixed[:n]].mean(0) - sizes[mixed[n:]].mean(0)).max(initial=0)
+    return largest
+
+
+def key_sizes(
+    graphs: Sequence[Graph], *, edges: bool = False, place: Place = "feature", parts: Parts = ()
 ) -> tuple[list[Key], dict[Key, str], Float[ndarray, "graph key"]]:
-    """Every key of the set, a label for each, and its size in each graph."""
+    """Every key of the set, a label for each, and its size in each graph.
+
+    Raises:
+        BadRequest: there is no graph; the graphs are of different models or dictionaries; or parts are asked for and
+            are not given for every token of every graph.
+    """
     if not graphs:
         raise BadRequest("There are no graphs.", "", "Name at least one; see `hooke graph list`.")
     kinds = {(graph.model, graph.dictionary) for graph in graphs}
     if len(kinds) > 1:
         found = "; ".join(f"{model}, {dictionary}" for model, dictionary in sorted(kinds))
         raise BadRequest("Graphs of different models or dictionaries share no features.", found, "Give graphs of one.")
+    if place in ("part", "role") and [len(one) for one in parts] != [len(graph.tokens) for graph in graphs]:
+        raise BadRequest(
+            "Not every token of these graphs has a part.", f"Parts of {len(parts)} of {len(graphs)}.", "Give them all."
+        )
     sizes: list[dict[Key, float]] = []
     labels: dict[Key, str] = {}
-    for graph in graphs:
-        names = [node_name(graph, node, place) for node in graph.nodes]
-        here = _edge_sizes(graph, names) if edges else _node_sizes(graph, names)
+    for number, graph in enumerate(graphs):
+        names = [node_name(graph, node, place, parts[number] if parts else ()) for node in graph.nodes]
+        here = _edge_sizes(graph, names) if edges else _node_sizes(graph, names, by_role=place == "role")
         for name, node in zip(names, graph.nodes, strict=True):
-            if node.name and node.kind == "feature":
+            if node.name and node.kind == "feature" and place != "role":
                 labels.setdefault((name,), node.name)
         sizes.append(here)
     keys = sorted({key for here in sizes for key in here})
@@ -146,24 +173,30 @@ def _table(
     return keys, {key: labels.get(key[:1], "") for key in keys}, table
 
 
-def node_name(graph: Graph, node: Node, place: Place) -> str:
-    """A name that means the same in every graph: no position, or the position counted from the end (-1 is the last)."""
+def node_name(graph: Graph, node: Node, place: Place, parts: Sequence[str] = ()) -> str:
+    """A name that means the same in every graph: of the feature alone, or with the token's place or part.
+
+    Places count from the end of the prompt, -1 is the last. Parts are those of the graph's tokens.
+    """
     if node.kind == "logit":
         return f"logit '{node.name}'"
     name = f"{node.layer}/{node.index}" if node.kind == "feature" else node.kind
     if node.kind == "token":
-        name = f"token '{node.name}'"
+        name = "token" if place == "role" else f"token '{node.name}'"
     if node.kind in ("error", "rest"):
         name = f"{node.kind}.{node.layer}"
-    at_end = place == "end" and node.position is not None
-    return f"{name}@{(node.position or 0) - len(graph.tokens)}" if at_end else name
+    if place == "role" and node.kind in ("feature", "rest"):
+        name = f"layer {node.layer}"
+    if node.position is None or place == "feature":
+        return name
+    return f"{name}@{node.position - len(graph.tokens) if place == 'end' else parts[node.position]}"
 
 
-def _node_sizes(graph: Graph, names: Sequence[str]) -> dict[Key, float]:
+def _node_sizes(graph: Graph, names: Sequence[str], *, by_role: bool) -> dict[Key, float]:
     found: dict[Key, float] = defaultdict(float)
     reached = influence(graph)
-    features, tokens = (np.array([node.kind == kind for node in graph.nodes]) for kind in ("feature", "token"))
-    for kind in (features, tokens):
+    for kinds in (("feature", "rest") if by_role else ("feature",), ("token",)):
+        kind = np.array([node.kind in kinds for node in graph.nodes])
         whole = max(float(reached[kind].sum()), 1e-30)
         for number in kind.nonzero()[0].tolist():
             if reached[number] > 0:

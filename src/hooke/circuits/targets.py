@@ -64,6 +64,31 @@ def difference_target(frozen: FrozenModel, token: int, other: int) -> Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """Tokens that are right and tokens that are wrong, as pairs of prompts have them."""
+
+    right: tuple[int, ...]
+    wrong: tuple[int, ...]
+
+
+def answers_target(frozen: FrozenModel, answers: Answers) -> Target:
+    """The mean logit of the right tokens minus that of the wrong ones, at the last position.
+
+    Raises:
+        BadRequest: a side has no token.
+    """
+    if not answers.right or not answers.wrong:
+        raise BadRequest("A side of the answers has no token.", f"Found {answers}.", "Give at least one on each.")
+    if len(answers.right) == len(answers.wrong) == 1:
+        return difference_target(frozen, answers.right[0], answers.wrong[0])
+    scale, bias, rows = logit_scale(frozen), frozen.maps.unembedding_bias, frozen.maps.unembedding
+    right, wrong = list(answers.right), list(answers.wrong)
+    offset = 0.0 if bias is None else scale * float(bias[right].mean() - bias[wrong].mean())
+    name = " - ".join("/".join(_text(frozen, token) for token in some) for some in (right, wrong))
+    return _logit_target(frozen, name, (rows[right].mean(0) - rows[wrong].mean(0)) * scale, offset, 1.0, ())
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """A direction that is read off a residual stream, of a probe, a monitor or a dictionary's feature."""
 

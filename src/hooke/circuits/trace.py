@@ -20,8 +20,10 @@ from hooke.circuits.neuron_basis import neuron_basis, neuron_row, relevance
 from hooke.circuits.plan import Plan, frozen_bytes, plan_of, require_memory
 from hooke.circuits.scores import score
 from hooke.circuits.targets import (
+    Answers,
     Probe,
     Target,
+    answers_target,
     feature_target,
     parse_target,
     place_of,
@@ -43,7 +45,7 @@ def trace(
     dictionary: Replacement | str,
     prompt: str | Tensor | Tokens,
     *,
-    targets: Sequence[str | Target | Probe] = (),
+    targets: Sequence[str | Target | Probe | Answers] = (),
     settings: TraceSettings | None = None,
     tell: Callable[[Plan], object] = lambda plan: None,
 ) -> Graph:
@@ -51,9 +53,9 @@ def trace(
 
     Args:
         dictionary: a set of transcoders, or "neurons", which need no training.
-        targets: tokens ("Paris"), differences ("Paris - London"), features ("11/402@8"), probes (see `probes.py`) or
-            targets made by `targets.py`; the most probable next tokens where nothing is named. Influence is counted
-            from them by their weights.
+        targets: tokens ("Paris"), differences ("Paris - London"), features ("11/402@8"), probes (see `probes.py`),
+            answers, or targets made by `targets.py`; the most probable next tokens where nothing is named. Influence is
+            counted from them by their weights.
         tell: is told what the trace will take, before it takes it.
 
     Raises:
@@ -97,9 +99,12 @@ def trace(
 
 
 def resolve_targets(
-    frozen: FrozenModel, dictionary: Replacement | str, asked: Sequence[str | Target | Probe], settings: TraceSettings
+    frozen: FrozenModel,
+    dictionary: Replacement | str,
+    asked: Sequence[str | Target | Probe | Answers],
+    settings: TraceSettings,
 ) -> list[Target]:
-    """Targets from words and probes, which count alike, and targets; the most probable next tokens for nothing.
+    """Targets from words, probes and answers, which count alike; the most probable next tokens for nothing.
 
     Words are a token, 'A - B', or a feature's address such as '11/402@8'; positions may count from the end.
 
@@ -113,7 +118,10 @@ def resolve_targets(
         if isinstance(one, Target):
             found.append(one)
             continue
-        target = probe_target(frozen, one) if isinstance(one, Probe) else _named(frozen, dictionary, one)
+        if isinstance(one, Answers):
+            target = answers_target(frozen, one)
+        else:
+            target = probe_target(frozen, one) if isinstance(one, Probe) else _named(frozen, dictionary, one)
         found.append(replace(target, weight=1 / len(asked)))
     names = [one.name for one in found]
     if len(set(names)) < len(names):

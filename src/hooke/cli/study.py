@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -13,10 +13,14 @@ from hooke.cli.options import Everywhere, ModelOptions, ModelRef
 from hooke.cli.terminal import note, table, title
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from hooke.models.model import Model
     from hooke.studies.evidence import Evidence
+    from hooke.studies.graphs import GraphEvidence
 
 _EDGES = 10
+_COMMON = 100
 
 
 def list_studies(*, everywhere: Everywhere = Everywhere()) -> Answer:
@@ -41,12 +45,14 @@ def run(
 ) -> Answer:
     """Run a study on a model: each finding with its interval, beside its control.
 
-    Heads and edges are found on one half of the pairs of prompts and tried on the other. Some minutes.
+    Heads, edges and the circuit that attribution graphs have in common are found on one half of the pairs of prompts
+    and tried on the other. Some minutes.
 
     Parameters
     ----------
     out
-        Folder for the page, its pictures (SVG), the findings and the circuit (JSON).
+        Folder for the page, its pictures (SVG), the findings, the circuit of edges, what the graphs of all prompts have
+        in common, and their circuit of named groups (JSON).
     seed
         Seed of halves, controls and intervals.
     """
@@ -64,15 +70,55 @@ def run(
             "model": opened.name,
             "findings": found.findings,
             "edges": [{"edge": edge, "score": score} for edge, score in strongest],
+            "named_circuit": found.graphs and found.graphs.circuit,
             "written": written,
         },
         shown=(
             title(STUDIES[name].about, opened.name),
             *claims(found.findings),
             table(("edge", "score>"), [(edge, f"{score:+.3f}") for edge, score in strongest]),
+            *_groups(found),
             note("Written: " + ", ".join(map(str, written)) if written else "A page with pictures: --out FOLDER."),
         ),
     )
+
+
+def _groups(found: "Evidence") -> "list[RenderableType]":
+    if found.graphs is None:
+        return []
+    circuit = found.graphs.circuit
+    rows = [
+        (
+            group.name,
+            f"{len(group.members)}",
+            f"{sum(one.share for one in group.members):.1%}",
+            circuit.reads(group.name),
+            circuit.feeds(group.name),
+        )
+        for group in circuit.groups
+    ]
+    return [table(("group of neurons", "neurons>", "influence>", "reads most", "feeds most"), rows)]
+
+
+def _common(graphs: "GraphEvidence") -> dict[str, Any]:
+    """What graphs have in common, without the thousands of features that are hardly there."""
+    from hooke.circuits.places import PARTS
+
+    return {
+        "settings": graphs.settings,
+        "graphs": graphs.n_graphs,
+        "refused": graphs.refused,
+        "features": graphs.features[:_COMMON],
+        "roles": graphs.roles,
+        "role_edges": graphs.role_edges[:_COMMON],
+        "feature_differences": graphs.feature_differences[:_COMMON],
+        "role_differences": graphs.role_differences[:_COMMON],
+        "parts": PARTS,
+        "influence": graphs.influence.tolist(),
+        "patched": graphs.patched.tolist(),
+        "only_graphs": graphs.only_graphs(),
+        "only_patching": graphs.only_patching(),
+    }
 
 
 def _write(out: Path, found: "Evidence", model: "Model", seed: int) -> list[Path]:
@@ -87,6 +133,9 @@ def _write(out: Path, found: "Evidence", model: "Model", seed: int) -> list[Path
     files = {f"{found.name}.html": study_page(found, STUDIES[found.name].about, provenance=provenance)}
     files |= {f"{found.name}-{name}.svg": standalone(picture) for name, picture in study_pictures(found).items()}
     files[f"{found.name}.json"] = json.dumps(plain_data({**provenance, "findings": found.findings}), indent=1)
+    if found.graphs is not None:
+        for name, data in (("graphs", _common(found.graphs)), ("named-circuit", {"circuit": found.graphs.circuit})):
+            files[f"{found.name}-{name}.json"] = json.dumps(plain_data({**provenance, **data}), indent=1)
     for name, text in files.items():
         write_page(out / name, text)
     circuit = out / f"{found.name}-circuit.json"

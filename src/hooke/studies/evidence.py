@@ -23,6 +23,7 @@ from hooke.circuits.patch import Patching, PatchSettings, cell_findings, patch
 from hooke.circuits.places import PARTS
 from hooke.findings import Finding, bootstrap_interval, estimate, estimate_ratio
 from hooke.models.model import Model, Tokens
+from hooke.studies.graphs import GraphEvidence
 
 N_HEADS = 4
 """Heads that are tried one by one and together."""
@@ -51,6 +52,8 @@ class Evidence:
     """What the strongest edges give back, on the second set."""
     control: Curve
     """The same with random edges, for the circuits of which findings speak."""
+    graphs: GraphEvidence | None = None
+    """What attribution graphs of all prompts say; None where none were traced."""
 
     @property
     def handed_over(self) -> int:
@@ -60,6 +63,10 @@ class Evidence:
     def with_more(self, *findings: Finding) -> "Evidence":
         """The same, and what else was found."""
         return replace(self, findings=(*self.findings, *findings))
+
+    def with_graphs(self, graphs: GraphEvidence) -> "Evidence":
+        """The same, and what graphs say."""
+        return replace(self.with_more(*graphs.findings), graphs=graphs)
 
     @property
     def circuit(self) -> Bool[Tensor, "receiver sender"]:

@@ -3,6 +3,7 @@
 from hooke.circuits.pairs import readable_pairs
 from hooke.models.model import Model
 from hooke.studies.evidence import Evidence, gather, halves, transfer
+from hooke.studies.graphs import graph_evidence
 from hooke.text.tasks import greater_than, task
 
 ABOUT = "What makes the year in which something ends later than the year in which it began?"
@@ -14,9 +15,15 @@ def study(model: Model, *, seed: int = 0) -> Evidence:
 
     Raises:
         BadRequest: the model's tokenizer fits none of the prompts.
-        UnsupportedModel, HookeError: see `hooke.studies.evidence.gather`.
+        UnsupportedModel, HookeError: see `gather` and `graph_evidence`.
     """
     pairs, _ = readable_pairs(model, task("greater-than").pairs(), metric="probability")
-    found = gather(model, "greater-than", *halves(pairs, seed=seed), seed=seed)
+    first, second = halves(pairs, seed=seed)
+    found = gather(model, "greater-than", first, second, seed=seed)
     others, _ = readable_pairs(model, greater_than(OTHER_WORDS), metric="probability")
-    return found.with_more(transfer(model, found, others, "where the span is told in other words", seed=seed))
+    unrelated, _ = readable_pairs(model, task("agreement").pairs())
+    graphs = graph_evidence(
+        model, first, second, found.handed_over, unrelated=unrelated, others={"in other words": others}, seed=seed
+    )
+    carried = transfer(model, found, others, "where the span is told in other words", seed=seed)
+    return found.with_more(carried).with_graphs(graphs)

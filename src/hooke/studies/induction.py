@@ -10,6 +10,7 @@ from hooke.circuits.pairs import readable_pairs
 from hooke.findings import Finding, bootstrap_interval
 from hooke.models.model import Model, Tokens
 from hooke.studies.evidence import N_HEADS, Evidence, gather, halves
+from hooke.studies.graphs import graph_evidence
 from hooke.text.tasks import task
 
 ABOUT = "Which heads make what followed before follow again, and do they look where an induction head looks?"
@@ -22,12 +23,15 @@ def study(model: Model, *, seed: int = 0) -> Evidence:
 
     Raises:
         BadRequest: the model's tokenizer fits none of the prompts, or its context is too short.
-        UnsupportedModel, HookeError: see `hooke.studies.evidence.gather`.
+        UnsupportedModel, HookeError: see `gather` and `graph_evidence`.
     """
     pairs, _ = readable_pairs(model, task("repeated-words").pairs())
-    found = gather(model, "induction", *halves(pairs, seed=seed), seed=seed)
+    first, second = halves(pairs, seed=seed)
+    found = gather(model, "induction", first, second, seed=seed)
     chosen = found.heads.strongest(N_HEADS)
-    return found.with_more(loss_of_repeats(model, seed=seed), look_back(model, chosen, seed=seed))
+    unrelated, _ = readable_pairs(model, task("agreement").pairs())
+    graphs = graph_evidence(model, first, second, found.handed_over, unrelated=unrelated, seed=seed)
+    return found.with_more(loss_of_repeats(model, seed=seed), look_back(model, chosen, seed=seed)).with_graphs(graphs)
 
 
 def loss_of_repeats(model: Model, *, seed: int = 0) -> Finding:

@@ -18,7 +18,8 @@ from hooke.models.edits import Patch
 from hooke.models.model import Model
 from hooke.sites import Site
 from hooke.studies.evidence import Evidence, gather, halves
-from hooke.text.tasks import CITIES, task
+from hooke.studies.graphs import graph_evidence
+from hooke.text.tasks import CITIES, task, two_hop_language
 
 ABOUT = "Is the country on the path from a city to its language, and what carries it?"
 COUNTRIES = {
@@ -27,6 +28,7 @@ COUNTRIES = {
     "Greek": "Greece", "Polish": "Poland", "Swedish": "Sweden",
 }  # fmt: skip
 ASKED = "The official language of the country where {} is located is"
+OTHER_WORDS = "In the country where {} lies, people officially speak"
 NEUTRAL = "Last summer we went to {} with my sister"
 
 
@@ -46,13 +48,20 @@ def study(model: Model, *, seed: int = 0) -> Evidence:
 
     Raises:
         BadRequest: the model's tokenizer fits none of the prompts.
-        UnsupportedModel, HookeError: see `hooke.studies.evidence.gather`.
+        UnsupportedModel, HookeError: see `gather` and `graph_evidence`.
     """
     pairs, _ = readable_pairs(model, task("two-hop").pairs())
-    found = gather(model, "two-hop", *halves(pairs, seed=seed), seed=seed)
+    first, second = halves(pairs, seed=seed)
+    found = gather(model, "two-hop", first, second, seed=seed)
     moved = found.handed_over
     layers = sorted({moved // 3, 2 * moved // 3, max(0, moved - 1)})
-    return found.with_more(*(one for layer in layers for one in _transplants(model, pairs, layer, seed)))
+    others, _ = readable_pairs(model, two_hop_language(OTHER_WORDS))
+    unrelated, _ = readable_pairs(model, task("agreement").pairs())
+    graphs = graph_evidence(
+        model, first, second, moved, unrelated=unrelated, others={"in other words": others}, seed=seed
+    )
+    moves = (one for layer in layers for one in _transplants(model, pairs, layer, seed))
+    return found.with_more(*moves).with_graphs(graphs)
 
 
 def _first(model: Model, word: str) -> int:

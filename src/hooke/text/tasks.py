@@ -56,7 +56,9 @@ _WORDS = (
 )  # fmt: skip
 
 
-def indirect_object() -> list[PromptPair]:
+def indirect_object(
+    text: str = "When {first} and {second} went to the {place}, {who} gave a {thing} to",
+) -> list[PromptPair]:
     """Two names, one of which gives something: to the other."""
     drawn = random.Random(1)
     found = []
@@ -66,7 +68,7 @@ def indirect_object() -> list[PromptPair]:
                 receiver, giver = drawn.sample(_NAMES, 2)
                 first, second = (receiver, giver) if order == "ABBA" else (giver, receiver)
                 clean, corrupted = (
-                    f"When {first} and {second} went to the {place}, {who} gave a {thing} to"
+                    text.format(first=first, second=second, place=place, who=who, thing=thing)
                     for who in (giver, receiver)
                 )
                 found.append(_pair(clean, corrupted, receiver, giver, order))
@@ -81,9 +83,8 @@ def capitals(text: str = "Question: What is the capital of {0}?\nAnswer: The cap
     ]
 
 
-def two_hop_language() -> list[PromptPair]:
+def two_hop_language(text: str = "The official language of the country where {} is located is") -> list[PromptPair]:
     """The language of a city's country."""
-    text = "The official language of the country where {} is located is"
     return [
         _pair(text.format(city), text.format(other), CITIES[city], CITIES[other], "language")
         for city, other in _others(tuple(CITIES))
@@ -91,11 +92,11 @@ def two_hop_language() -> list[PromptPair]:
     ]
 
 
-def agreement() -> list[PromptPair]:
+def agreement(text: str = "The {noun} near the {near}") -> list[PromptPair]:
     """Is or are, by a noun that another one parts from its verb."""
     found = []
     for at, (one, many) in enumerate(_NOUNS.items()):
-        singular, plural = (f"The {noun} near the {_NEAR[at % len(_NEAR)]}" for noun in (one, many))
+        singular, plural = (text.format(noun=noun, near=_NEAR[at % len(_NEAR)]) for noun in (one, many))
         found += [_pair(plural, singular, "are", "is", "plural"), _pair(singular, plural, "is", "are", "singular")]
     return found
 
