@@ -45,7 +45,14 @@ def stopping(after: int) -> Iterator[Tensor]:
 
 @pytest.mark.parametrize(
     ("kind", "sparsity", "least"),
-    [("topk", 0.0, 0.9), ("batchtopk", 0.0, 0.9), ("matryoshka", 0.0, 0.9), ("relu", 1.0, 0.9), ("jumprelu", 0.5, 0.9)],
+    [
+        ("topk", 0.0, 0.9),
+        ("batchtopk", 0.0, 0.9),
+        ("matryoshka", 0.0, 0.9),
+        ("relu", 1.0, 0.9),
+        ("jumprelu", 0.5, 0.9),
+        ("gated", 1.0, 0.9),
+    ],
 )
 def test_planted_features_are_found(kind: str, sparsity: float, least: float, tmp_path: Path):
     made = run(tmp_path / "made", config(kind, n_tokens=500 * 512, sparsity=sparsity))

@@ -14,8 +14,8 @@ from hooke.dictionaries.sparse import SparseActs, sum_rows
 from hooke.errors import BadConfig, ShapeMismatch
 from hooke.sites import Site, parse_site
 
-Kind = Literal["relu", "topk", "batchtopk", "jumprelu", "matryoshka"]
-Given = Literal["neurons", "gated"]
+Kind = Literal["relu", "topk", "batchtopk", "jumprelu", "matryoshka", "gated"]
+Given = Literal["neurons"]
 
 # What each kind does to a pre-activation once it is trained. Kinds that chose over a whole batch while
 # training have one threshold afterwards, so that a token's features do not depend on its neighbours.
@@ -25,9 +25,9 @@ ACTIVATION: dict[Kind | Given, Activation] = {
     "batchtopk": "jumprelu",
     "jumprelu": "jumprelu",
     "matryoshka": "jumprelu",
-    "neurons": "topk",
     # A gate with the magnitude's weights opens where the magnitude's pre-activation passes a threshold.
     "gated": "jumprelu",
+    "neurons": "topk",
 }
 
 

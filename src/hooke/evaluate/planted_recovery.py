@@ -29,6 +29,7 @@ _BATCH, _N_STEPS = 512, 2000
 _SETTINGS: dict[str, dict[str, object]] = {
     "relu": {"sparsity": 1.0},
     "jumprelu": {"sparsity": 0.5},
+    "gated": {"sparsity": 1.0},
     "topk": {"k": N_ACTIVE},
     "batchtopk": {"k": N_ACTIVE},
     "matryoshka": {"k": N_ACTIVE, "groups": (N_PLANTED // 4, N_PLANTED)},

@@ -9,6 +9,9 @@ rows, so the gradient of a row is the sum over its own and all later groups.
 
 Features that write to several layers have their decoder vectors side by side, and g the errors of those layers
 likewise: the formulas stay as they are.
+
+Of a gate's pre-activation p two things are made, so ∂/∂p has two parts: through the magnitude e^r (p - bias) + b, which
+passes the encoder's bias by, and from the gate's own reconstruction and penalty, which do not.
 """
 
 from collections.abc import Sequence
@@ -104,7 +107,13 @@ def _backward(
         loss = loss + _add_jump(weights, rows, active.pre, at_values, at_pre, config, per_feature)
     if config.pre_activation:
         loss = loss + _add_pre_activation(weights, rows, active.pre, at_pre, x, config.pre_activation / n_tokens)
-    transposed_times(merge_rows(rows, n_groups), at_pre, x, out=_grad(weights.encoder))
+    if weights.log_scale is not None:
+        past_bias = _through_magnitude(weights, rows, active.pre, at_pre)
+        loss = loss + _add_gate(weights, rows, active.pre, values, at_pre, error, sparsity / n_tokens)
+        transposed_times(rows, at_pre, x, out=_grad(weights.encoder))
+        _grad(weights.encoder)[:, -1].sub_(past_bias)
+    else:
+        transposed_times(merge_rows(rows, n_groups), at_pre, x, out=_grad(weights.encoder))
     if config.pre_activation:
         # Every feature is drawn towards every input; `at_pre` has what takes that back where it is above its threshold.
         pull = torch.linalg.vector_norm(weights.decoder, dim=1) * (-config.pre_activation / n_tokens)
@@ -144,6 +153,9 @@ def _rows(active: Active, n_tokens: int, config: TrainConfig) -> Pattern:
 
 
 def _values(active: Active, weights: Weights) -> Tensor:
+    if weights.log_scale is not None:
+        assert weights.magnitude_bias is not None
+        return torch.relu(_unbiased(weights, active.features, active.pre) + weights.magnitude_bias[active.features])
     if weights.log_threshold is None:
         return torch.relu(active.pre)
     return torch.where(active.pre > weights.log_threshold.exp()[active.features], active.pre, 0)
@@ -175,6 +187,30 @@ def _add_jump(
     if config.ste_to_encoder:
         at_pre.add_(jump)
     return weight * (pre > at).sum()
+
+
+def _unbiased(weights: Weights, features: Tensor, pre: Tensor) -> Tensor:
+    """Magnitudes before their bias is added."""
+    assert weights.log_scale is not None
+    return weights.log_scale.exp()[features] * (pre - weights.encoder[features, -1])
+
+
+def _through_magnitude(weights: Weights, rows: Pattern, pre: Tensor, at_pre: Tensor) -> Float[Tensor, " feature"]:
+    """Turn the gradient at magnitudes into that at pre-activations; how much of it the encoder's bias does not get."""
+    assert weights.log_scale is not None
+    assert weights.magnitude_bias is not None
+    _grad(weights.log_scale).copy_(sum_by_feature(rows, at_pre * _unbiased(weights, rows.features, pre)))
+    _grad(weights.magnitude_bias).copy_(sum_by_feature(rows, at_pre))
+    at_pre.mul_(weights.log_scale.exp()[rows.features])
+    return sum_by_feature(rows, at_pre)
+
+
+def _add_gate(
+    weights: Weights, rows: Pattern, pre: Tensor, values: Tensor, at_pre: Tensor, error: Tensor, weight: float
+) -> Tensor:
+    by_gate = add_times(error.clone(), rows, pre - values, weights.decoder)
+    at_pre.add_(sampled(rows, by_gate, weights.decoder), alpha=2 / len(error)).add_(weight)
+    return by_gate.square().sum() / len(error) + weight * pre.sum()
 
 
 def _add_tanh(

@@ -220,5 +220,5 @@ def _require_possible(config: TrainConfig, layout: Layout) -> None:
         raise BadConfig(
             "A dictionary that reconstructs what it reads has no skip.", "", "Leave it out, or train transcoders."
         )
-    if layout.crosses_layers and config.kind == "matryoshka":
-        raise BadConfig("A cross-layer transcoder has no nested dictionaries.", "", "Take another kind.")
+    if layout.crosses_layers and config.kind in ("matryoshka", "gated"):
+        raise BadConfig(f"No cross-layer transcoder of kind {config.kind} can be trained.", "", "Take another kind.")

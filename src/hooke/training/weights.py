@@ -41,6 +41,11 @@ class Weights:
     """jumprelu: logarithm of each feature's threshold."""
     skip: Float[Tensor, "d_in d_out"] | None = None
     """What the input reaches the output by, besides the features."""
+    log_scale: Float[Tensor, " feature"] | None = None
+    """gated: logarithm of what the encoder is multiplied by for magnitudes; the encoder itself, bias and all, is the
+    gate's."""
+    magnitude_bias: Float[Tensor, " feature"] | None = None
+    """gated: the magnitudes' own bias."""
 
     def named(self) -> Iterator[tuple[str, Tensor]]:
         """The tensors that are there, by name."""
@@ -96,12 +101,15 @@ def first_weights(
     decoder = _unit_rows(config.n_features, (d_out or d) * n_targets, generator)
     encoder = decoder if d_out is None else _unit_rows(config.n_features, d, generator)
     start = torch.tensor(config.first_threshold).log()
+    is_gated = config.kind == "gated"
     return Weights(
         encoder=functional.pad(encoder, (0, 1)),
         decoder=decoder,
         decoder_bias=torch.zeros(d_out or d),
         log_threshold=torch.full((config.n_features,), float(start)) if config.kind == "jumprelu" else None,
         skip=torch.zeros(d, d_out) if config.skip and d_out is not None else None,
+        log_scale=torch.zeros(config.n_features) if is_gated else None,
+        magnitude_bias=torch.zeros(config.n_features) if is_gated else None,
     )
 
 
@@ -175,11 +183,14 @@ def unscaled(
     centre, own = calibration.centre.cpu(), outputs[0].scale
     d, d_out = len(centre), len(outputs[0].centre)
     encoder, bias = trained["encoder"].split((d, 1), dim=1)
+    bias, in_training = bias.squeeze(1), _thresholds(trained, config, threshold)
+    if "log_scale" in trained:
+        encoder, bias = encoder * trained["log_scale"].exp()[:, None], trained["magnitude_bias"]
     encoder = encoder * (calibration.scale / own)
     scales = torch.tensor([own / output.scale for output in outputs])
     tensors = {
         "W_enc": encoder.t().contiguous(),
-        "b_enc": bias.squeeze(1) / own - encoder @ centre,
+        "b_enc": bias / own - encoder @ centre,
         "W_dec": trained["decoder"].unflatten(1, (len(outputs), d_out)) * scales[:, None],
         "b_dec": trained["decoder_bias"] / own + outputs[0].centre.cpu(),
     }
@@ -187,9 +198,19 @@ def unscaled(
         tensors["W_skip"] = trained["skip"] * (calibration.scale / own)
         tensors["b_dec"] = tensors["b_dec"] - centre @ tensors["W_skip"]
     if ACTIVATION[config.kind] == "jumprelu":
-        in_training = torch.full((config.n_features,), threshold)
-        tensors["threshold"] = (trained["log_threshold"].exp() if "log_threshold" in trained else in_training) / own
+        tensors["threshold"] = in_training / own
     folded = (f"input_scale={calibration.scale:.6g}", f"input_centre={config.centre}")
     if outputs[0] is not calibration:
         folded += (f"output_scale={own:.6g}", f"output_centre={config.centre}")
     return Unscaled(tensors, folded)
+
+
+def _thresholds(trained: dict[str, Tensor], config: TrainConfig, threshold: float) -> Float[Tensor, " feature"]:
+    """What pre-activations have to exceed, in the units of training."""
+    if "log_threshold" in trained:
+        return trained["log_threshold"].exp()
+    if "log_scale" in trained:
+        # What the magnitude is where the gate opens. Below 0 relu closes it, too.
+        gate_bias = trained["encoder"][:, -1]
+        return (trained["magnitude_bias"] - trained["log_scale"].exp() * gate_bias).clamp(min=0)
+    return torch.full((config.n_features,), threshold)
