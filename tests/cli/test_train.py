@@ -60,6 +60,26 @@ def test_a_cross_layer_transcoder_of_some_layers_from_a_store(hooke: Hooke, tiny
     shutil.rmtree(tiny.lab.find("activations", "both"))
 
 
+def test_a_dictionary_of_heads_is_measured_indexed_shown_and_steered(hooke: Hooke, tiny: TinyLab):
+    hooke("harvest MODEL --name heads-store --site z.1 --tokens 1500 --corpus CORPUS --context 32")
+    assert hooke(f"train heads --activations heads-store {SIZES}").code == 0
+    again = hooke(f"train heads-live --model MODEL --site z.1 --corpus CORPUS --context 32 {SIZES} --json")
+    assert again.data["config"]["d_in"] == 32
+    text = "--tokens 640 --corpus CORPUS --context 32"
+    measured = hooke(f"dictionary eval heads --model MODEL {text} --loss-windows 4 --json").data["measured"]
+    assert measured["sites"] == ["z.1", "z.1"]
+    assert measured["losses"]["n_windows"] == 4
+    assert hooke(f"index heads --model MODEL {text}").code == 0
+    assert hooke("feature z.1/3@heads").code == 0
+    assert "z.1" in hooke("read bridge --index heads --model MODEL").out
+    said = hooke("steer z.1/3@heads bridge --strengths 4 --max-tokens 4 --model MODEL --json").data["said"]
+    assert [one["name"] for one in said] == ["baseline", "treated", "random"]
+    for name in ("heads", "heads-live"):
+        shutil.rmtree(tiny.lab.find("dictionaries", name))
+    shutil.rmtree(tiny.lab.find("activations", "heads-store"))
+    shutil.rmtree(tiny.lab.find("features", "heads"))
+
+
 @pytest.mark.parametrize(
     ("text", "layers"), [("all", [0, 1, 2, 3]), ("2", [2]), ("0-1,3", [0, 1, 3]), ("3, 3, 1-2", [1, 2, 3])]
 )

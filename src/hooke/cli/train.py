@@ -190,7 +190,7 @@ def _from_model(
     layout = what.layout(site, opened.n_layers)
     for one in layout.sites:
         opened.require(one)
-    row_bytes = 4 * sum(opened.width(one) for one in layout.sites)
+    row_bytes = 4 * sum(opened.row_width(one) for one in layout.sites)
     room = min(262_144, max(2 * config.batch, _BUFFER_BYTES // row_bytes))
 
     def batches(skip: int) -> Iterator[Tensor]:

@@ -56,6 +56,10 @@ class Run(Mapping[Site, Tensor]):
             )
         return self.captures[wanted]
 
+    def rows(self, *sites: Site) -> Float[Tensor, "batch pos width"]:
+        """What sites hold, side by side, heads too: what a dictionary that reads them encodes."""
+        return torch.cat([self[site].flatten(2).float() for site in sites], dim=-1)
+
     def __iter__(self) -> Iterator[Site]:
         return iter(self.captures)
 
@@ -137,6 +141,16 @@ class Model:
         if site.kind == "pattern":
             raise BadRequest("A pattern has no fixed width.", "", "Its last axis is the prompt's length.")
         return self.d_model
+
+    def row_width(self, site: Site) -> int:
+        """How many numbers a token has at a site: for z those of all heads, else its width.
+
+        Raises:
+            UnknownSite, UnsupportedModel, BadRequest: see `width`.
+        """
+        width = self.width(site)
+        heads = self.anatomy.taps[site].heads if site.kind == "z" else None
+        return width if heads is None else heads[0] * width
 
     def has(self, site: Site) -> bool:
         """Whether the site can be read and edited on this model."""
