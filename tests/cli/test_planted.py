@@ -10,7 +10,7 @@ def test_each_kind_stands_beside_a_random_dictionary(hooke: Hooke, monkeypatch: 
     full = planted_recovery.recover_planted
     monkeypatch.setattr(planted_recovery, "recover_planted", lambda kind, seed: full(kind, n_steps=20, seed=seed))
     found = hooke("specimen dictionaries --json --seed 3").data["found"]
-    assert len(found) == 2 * len(planted_recovery.KINDS)
+    assert len(found) == 3 * len(planted_recovery.KINDS)
     assert {one["control_name"] for one in found} == {"random dictionary of the same shape"}
     assert {one["seed"] for one in found} == {3}
     assert "jumprelu" in hooke("specimen dictionaries").out

@@ -10,6 +10,8 @@ from hooke.errors import BadRequest
 def dictionaries(*, seed: int = 0, everywhere: Everywhere = Everywhere()) -> Answer:
     """Train each kind of dictionary on planted directions, and see how many it finds.
 
+    Cosines are those of the nearest rows, and those of rows matched one to one.
+
     Beside each kind stands a random dictionary of the same shape. About half a minute.
 
     Parameters
