@@ -80,6 +80,35 @@ def test_a_dictionary_of_heads_is_measured_indexed_shown_and_steered(hooke: Hook
     shutil.rmtree(tiny.lab.find("features", "heads"))
 
 
+def test_a_crosscoder_is_measured_at_each_site_and_indexed(hooke: Hooke, tiny: TinyLab):
+    hooke("harvest MODEL --name posts --site resid_post.* --tokens 1500 --corpus CORPUS --context 32")
+    command = f"train both --activations posts --form crosscoder --site resid_post.1,resid_post.2 {SIZES}"
+    assert "64 features at resid_post.1, resid_post.2" in hooke(command + " --kind batchtopk").out
+    live = f"train all --model MODEL --form crosscoder --site resid_post.* --corpus CORPUS --context 32 {SIZES}"
+    assert hooke(live + " --json").data["config"]["reads"] == [f"resid_post.{layer}" for layer in range(3)]
+    text = "--tokens 640 --corpus CORPUS --context 32"
+    data = hooke(f"dictionary eval both --model MODEL {text} --loss-windows 4 --json").data
+    assert [one["sites"] for one in data["measured"]] == [
+        ["resid_post.1 resid_post.2", "resid_post.1"],
+        ["resid_post.1 resid_post.2", "resid_post.2"],
+    ]
+    assert sum(one["mean_share"] for one in data["shares"]) == pytest.approx(1)
+    assert all(one["own"]["fvu"]["value"] < one["control"]["fvu"]["value"] for one in data["measured"])
+    assert data["findings"][0]["claim"].endswith("at resid_post.1")
+    assert hooke(f"index both --model MODEL {text}").code == 0
+    assert "resid_post.1" in hooke("feature resid_post.1/3@both").out
+    assert hooke("read bridge --index both --model MODEL").code == 0
+    said = hooke("steer resid_post.1/3@both bridge --strengths 4 --max-tokens 4 --model MODEL --json").data["said"]
+    assert [one["name"] for one in said] == ["baseline", "treated", "random"]
+    for room, name in (
+        ("dictionaries", "both"),
+        ("dictionaries", "all"),
+        ("features", "both"),
+        ("activations", "posts"),
+    ):
+        shutil.rmtree(tiny.lab.find(room, name))
+
+
 @pytest.mark.parametrize(
     ("text", "layers"), [("all", [0, 1, 2, 3]), ("2", [2]), ("0-1,3", [0, 1, 3]), ("3, 3, 1-2", [1, 2, 3])]
 )
@@ -100,6 +129,15 @@ def test_words_that_name_no_layers_are_refused(text: str):
         (TRANSCODERS.format("x", "transcoder") + " --site mlp_in.1", "Transcoders have layers, no site."),
         (f"train x --activations store --form transcoder {SIZES}", "'mlp_in.0' was not harvested."),
         (f"train x --activations store --site resid_post.1 --skip {SIZES}", "A dictionary that reconstructs what it"),
+        (f"train x --activations store --form crosscoder {SIZES}", "A crosscoder is of several sites. Found none."),
+        (
+            f"train x --activations store --form crosscoder --site resid_post.1,resid_post.0 {SIZES}",
+            "'resid_post.0' was not harvested.",
+        ),
+        (
+            f"train x --model MODEL --form crosscoder --site resid_post.1,neurons.1 --corpus CORPUS {SIZES}",
+            "A crosscoder's sites are of one width.",
+        ),
         (f"train x {SIZES}", "A training has one source."),
         (f"train x --activations store --model MODEL {SIZES}", "A training has one source."),
         (f"train x --activations store {SIZES}", "The store 'store' holds 2 sites. mlp_out.0, resid_post.1."),

@@ -66,6 +66,8 @@ class DictionaryConfig:
     """Whether what is read also reaches what is written by one matrix, W_skip."""
     signed: bool = False
     """Whether activations below zero stay: jumprelu with thresholds below zero, and topk, as some tools have them."""
+    site_scales: tuple[float, ...] = ()
+    """Crosscoders: what each site is multiplied by for comparing sites; all have one mean squared norm then."""
     d_stream: int | None = None
     """Neurons only: width of the residual stream that their outputs are added to."""
     claims: Claims | None = None

@@ -6,7 +6,8 @@ from typing import get_args
 from zlib import crc32
 
 import numpy as np
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
@@ -47,9 +48,16 @@ def matched(directions: Float[Tensor, "planted d"], rows: Float[Tensor, "feature
 
     A row that lies between two directions is near to both, and matched with one. There must be rows enough.
     """
+    return matching(directions, rows)[0]
+
+
+def matching(
+    directions: Float[Tensor, "planted d"], rows: Float[Tensor, "feature d"]
+) -> tuple[Float[Tensor, " planted"], Int[Tensor, " planted"]]:
+    """The matching of `matched`: cosines, and which row each direction has."""
     cosines = _cosines(directions, rows)
     own, partners = linear_sum_assignment(cosines.numpy(), maximize=True)
-    return cosines[own, partners]
+    return cosines[own, partners], torch.from_numpy(partners)
 
 
 def _cosines(directions: Tensor, rows: Tensor) -> Float[Tensor, "planted feature"]:

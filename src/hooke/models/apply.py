@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from hooke.dictionaries import Dictionary, load_dictionary
+from hooke.dictionaries.crosscoders import rows_at
 from hooke.errors import BadConfig, ShapeMismatch, UnknownName
 from hooke.models.edits import Ablate, Add, Clamp, Edit, Patch, Project, Scale, Splice, dictionaries_of
 from hooke.models.hooks import CompiledEdit, Moment
@@ -79,10 +80,10 @@ def _without(value: Tensor, unit: Tensor) -> Tensor:
 
 
 def _row(model: "Model", site: str, vector: Tensor | str, known: dict[str, Dictionary]) -> Tensor:
+    place = parse_site(site)
     if isinstance(vector, str):
         dictionary, index = _feature(vector, known)
-        vector = dictionary.decoder_rows(torch.tensor([index], device=dictionary.device))[0]
-    place = parse_site(site)
+        vector = rows_at(dictionary, torch.tensor([index], device=dictionary.device), place)[0]
     if vector.shape[-1] not in (model.width(place), model.row_width(place)):
         found = f"It has {vector.shape[-1]} entries, the site {model.row_width(place)}."
         raise ShapeMismatch(f"The vector does not fit '{site}'.", found, "")

@@ -25,7 +25,7 @@ from hooke.dictionaries.sparse import Pattern, add_times, merge_rows, pattern, s
 from hooke.training.config import TrainConfig
 from hooke.training.losses import Outcome
 from hooke.training.select import Active
-from hooke.training.weights import Weights
+from hooke.training.weights import Weights, part_norms, row_norms
 
 
 @torch.no_grad()
@@ -116,7 +116,7 @@ def _backward(
         transposed_times(merge_rows(rows, n_groups), at_pre, x, out=_grad(weights.encoder))
     if config.pre_activation:
         # Every feature is drawn towards every input; `at_pre` has what takes that back where it is above its threshold.
-        pull = torch.linalg.vector_norm(weights.decoder, dim=1) * (-config.pre_activation / n_tokens)
+        pull = row_norms(weights) * (-config.pre_activation / n_tokens)
         _grad(weights.encoder).addr_(pull, x.sum(0))
     counts = sum_by_feature(rows, (values > 0).to(x.dtype))
     share = len(values) / (n_tokens * config.n_features)
@@ -162,10 +162,10 @@ def _values(active: Active, weights: Weights) -> Tensor:
 
 
 def _add_l1(weights: Weights, rows: Pattern, values: Tensor, at_pre: Tensor, weight: float) -> Tensor:
-    norms = torch.linalg.vector_norm(weights.decoder, dim=1)
+    norms = row_norms(weights)
     sums = sum_by_feature(rows, values)
     at_pre.addcmul_(norms[rows.features], (values > 0).to(values.dtype), value=weight)
-    _grad(weights.decoder).addcmul_((sums / norms).unsqueeze(1), weights.decoder, value=weight)
+    _add_to_norms(weights, sums * weight)
     return weight * (sums * norms).sum()
 
 
@@ -216,13 +216,13 @@ def _add_gate(
 def _add_tanh(
     weights: Weights, rows: Pattern, values: Tensor, at_values: Tensor, slope: float, weight: float
 ) -> Tensor:
-    norms = torch.linalg.vector_norm(weights.decoder, dim=1)
+    norms = row_norms(weights)
     scale = slope * norms[rows.features]
     heights = torch.tanh(scale * values)
     steepness = 1 - heights.square()
     at_values.addcmul_(scale, steepness, value=weight)
     at_norms = sum_by_feature(rows, values * steepness) * (slope * weight)
-    _grad(weights.decoder).addcmul_((at_norms / norms).unsqueeze(1), weights.decoder)
+    _add_to_norms(weights, at_norms)
     return weight * heights.sum()
 
 
@@ -230,7 +230,7 @@ def _add_pre_activation(
     weights: Weights, rows: Pattern, pre: Tensor, at_pre: Tensor, x: Tensor, weight: float
 ) -> Tensor:
     """Σ relu(θ - pre) over all pairs, from the sum over all of them without relu and the few that are above θ."""
-    norms = torch.linalg.vector_norm(weights.decoder, dim=1)
+    norms = row_norms(weights)
     theta = torch.zeros_like(norms) if weights.log_threshold is None else weights.log_threshold.exp()
     above = (pre > theta[rows.features]).to(pre.dtype)
     at_pre.addcmul_(norms[rows.features], above, value=weight)
@@ -238,8 +238,15 @@ def _add_pre_activation(
     if weights.log_threshold is not None:
         n_below = len(x) - sum_by_feature(rows, above)
         _grad(weights.log_threshold).addcmul_(norms * theta, n_below, value=weight)
-    _grad(weights.decoder).addcmul_((depths / norms).unsqueeze(1), weights.decoder, value=weight)
+    _add_to_norms(weights, depths * weight)
     return weight * (depths * norms).sum()
+
+
+def _add_to_norms(weights: Weights, at_norms: Float[Tensor, " feature"]) -> None:
+    """Add to the decoder's gradient what a gradient at `row_norms` makes there."""
+    parts, grads = (one.unflatten(1, (weights.n_sites, -1)) for one in (weights.decoder, _grad(weights.decoder)))
+    norms = part_norms(weights.decoder, weights.n_sites)
+    grads.addcmul_((at_norms[:, None] / norms).unsqueeze(2), parts)
 
 
 def _grad(weight: Tensor) -> Tensor:

@@ -11,6 +11,9 @@ pre-activations and m = exp(r) · (g without its bias) + b, activations are relu
 
 Features that write to several layers have one decoder vector for each, side by side: dᵢ is all of them together, so a
 feature pays once however many layers it writes to. Their losses are taken over all layers at once.
+
+A crosscoder (Lindsey 2024, "Sparse crosscoders for cross-layer features and model diffing") reads several sites side by
+side and reconstructs them all: |dᵢ| is the sum of the norms of its parts there, so a feature pays for each site.
 """
 
 from collections.abc import Sequence
@@ -23,7 +26,7 @@ from torch import Tensor
 from hooke.dictionaries.activation_functions import batch_threshold, soft_jumprelu, soft_step
 from hooke.dictionaries.sparse import largest
 from hooke.training.config import TrainConfig
-from hooke.training.weights import Weights
+from hooke.training.weights import Weights, row_norms
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def _activate(weights: Weights, pre: Tensor, config: TrainConfig, sparsity: floa
     match config.kind:
         case "relu":
             acts, theta = torch.relu(pre), nothing
-            own = acts.sum(0) @ torch.linalg.vector_norm(weights.decoder, dim=1)
+            own = acts.sum(0) @ row_norms(weights)
             return acts, _penalty(weights, pre, acts, theta, own, config, sparsity), 0.0
         case "jumprelu":
             assert weights.log_threshold is not None
@@ -139,7 +142,7 @@ def _penalty(
     weights: Weights, pre: Tensor, acts: Tensor, theta: Tensor, own: Tensor, config: TrainConfig, sparsity: float
 ) -> Tensor:
     """The weighted penalty: the kind's own or tanh's, and that on what is far from firing."""
-    norms = torch.linalg.vector_norm(weights.decoder, dim=1)
+    norms = row_norms(weights)
     found = own if config.tanh_slope is None else torch.tanh(config.tanh_slope * norms * acts).sum()
     if not config.pre_activation:
         return sparsity * found
