@@ -60,6 +60,55 @@ def test_a_cross_layer_transcoder_of_some_layers_from_a_store(hooke: Hooke, tiny
     shutil.rmtree(tiny.lab.find("activations", "both"))
 
 
+def test_a_dictionary_of_heads_is_measured_indexed_shown_and_steered(hooke: Hooke, tiny: TinyLab):
+    hooke("harvest MODEL --name heads-store --site z.1 --tokens 1500 --corpus CORPUS --context 32")
+    assert hooke(f"train heads --activations heads-store {SIZES}").code == 0
+    again = hooke(f"train heads-live --model MODEL --site z.1 --corpus CORPUS --context 32 {SIZES} --json")
+    assert again.data["config"]["d_in"] == 32
+    text = "--tokens 640 --corpus CORPUS --context 32"
+    measured = hooke(f"dictionary eval heads --model MODEL {text} --loss-windows 4 --json").data["measured"]
+    assert measured["sites"] == ["z.1", "z.1"]
+    assert measured["losses"]["n_windows"] == 4
+    assert hooke(f"index heads --model MODEL {text}").code == 0
+    assert hooke("feature z.1/3@heads").code == 0
+    assert "z.1" in hooke("read bridge --index heads --model MODEL").out
+    said = hooke("steer z.1/3@heads bridge --strengths 4 --max-tokens 4 --model MODEL --json").data["said"]
+    assert [one["name"] for one in said] == ["baseline", "treated", "random"]
+    for name in ("heads", "heads-live"):
+        shutil.rmtree(tiny.lab.find("dictionaries", name))
+    shutil.rmtree(tiny.lab.find("activations", "heads-store"))
+    shutil.rmtree(tiny.lab.find("features", "heads"))
+
+
+def test_a_crosscoder_is_measured_at_each_site_and_indexed(hooke: Hooke, tiny: TinyLab):
+    hooke("harvest MODEL --name posts --site resid_post.* --tokens 1500 --corpus CORPUS --context 32")
+    command = f"train both --activations posts --form crosscoder --site resid_post.1,resid_post.2 {SIZES}"
+    assert "64 features at resid_post.1, resid_post.2" in hooke(command + " --kind batchtopk").out
+    live = f"train all --model MODEL --form crosscoder --site resid_post.* --corpus CORPUS --context 32 {SIZES}"
+    assert hooke(live + " --json").data["config"]["reads"] == [f"resid_post.{layer}" for layer in range(3)]
+    text = "--tokens 640 --corpus CORPUS --context 32"
+    data = hooke(f"dictionary eval both --model MODEL {text} --loss-windows 4 --json").data
+    assert [one["sites"] for one in data["measured"]] == [
+        ["resid_post.1 resid_post.2", "resid_post.1"],
+        ["resid_post.1 resid_post.2", "resid_post.2"],
+    ]
+    assert sum(one["mean_share"] for one in data["shares"]) == pytest.approx(1)
+    assert all(one["own"]["fvu"]["value"] < one["control"]["fvu"]["value"] for one in data["measured"])
+    assert data["findings"][0]["claim"].endswith("at resid_post.1")
+    assert hooke(f"index both --model MODEL {text}").code == 0
+    assert "resid_post.1" in hooke("feature resid_post.1/3@both").out
+    assert hooke("read bridge --index both --model MODEL").code == 0
+    said = hooke("steer resid_post.1/3@both bridge --strengths 4 --max-tokens 4 --model MODEL --json").data["said"]
+    assert [one["name"] for one in said] == ["baseline", "treated", "random"]
+    for room, name in (
+        ("dictionaries", "both"),
+        ("dictionaries", "all"),
+        ("features", "both"),
+        ("activations", "posts"),
+    ):
+        shutil.rmtree(tiny.lab.find(room, name))
+
+
 @pytest.mark.parametrize(
     ("text", "layers"), [("all", [0, 1, 2, 3]), ("2", [2]), ("0-1,3", [0, 1, 3]), ("3, 3, 1-2", [1, 2, 3])]
 )
@@ -80,6 +129,15 @@ def test_words_that_name_no_layers_are_refused(text: str):
         (TRANSCODERS.format("x", "transcoder") + " --site mlp_in.1", "Transcoders have layers, no site."),
         (f"train x --activations store --form transcoder {SIZES}", "'mlp_in.0' was not harvested."),
         (f"train x --activations store --site resid_post.1 --skip {SIZES}", "A dictionary that reconstructs what it"),
+        (f"train x --activations store --form crosscoder {SIZES}", "A crosscoder is of several sites. Found none."),
+        (
+            f"train x --activations store --form crosscoder --site resid_post.1,resid_post.0 {SIZES}",
+            "'resid_post.0' was not harvested.",
+        ),
+        (
+            f"train x --model MODEL --form crosscoder --site resid_post.1,neurons.1 --corpus CORPUS {SIZES}",
+            "A crosscoder's sites are of one width.",
+        ),
         (f"train x {SIZES}", "A training has one source."),
         (f"train x --activations store --model MODEL {SIZES}", "A training has one source."),
         (f"train x --activations store {SIZES}", "The store 'store' holds 2 sites. mlp_out.0, resid_post.1."),

@@ -67,7 +67,7 @@ def test_the_splice_is_at_counted_tokens_only():
     dictionary = small_dictionary("d", str(SITE), model.d_model, 48)
     control = small_dictionary("c", str(SITE), model.d_model, 24)
     mean = torch.full((model.d_model,), 0.5)
-    losses = loss_recovered(model, dictionary, control, iter([batch()]), mean, SITE, SITE, 3, rng())
+    losses = loss_recovered(model, dictionary, control, iter([batch()]), mean, (SITE,), SITE, 3, rng())
     value = model.run(batch().tokens, capture=[SITE], logits=False)[SITE]
     counted = batch().counted[..., None]
 

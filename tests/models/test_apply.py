@@ -128,3 +128,33 @@ def test_a_feature_name_stands_for_its_decoder_row() -> None:
     assert torch.equal(by_name, _run(Add(site="resid_post.1", vector=row, scale=3)).logits)
     data = json.loads(edits_to_json([Add(site="resid_post.1", vector="resid_post.1/5@tiny-res", scale=3)]))
     assert data == [{"edit": "Add", "site": "resid_post.1", "vector": "resid_post.1/5@tiny-res", "scale": 3}]
+
+
+HEADS = small_dictionary("heads", "z.1", 32, 64)
+
+
+def _heads(*given_edits):
+    return MODEL.run(IDS, edits=list(given_edits), dictionaries=[HEADS], capture=["z.1"])["z.1"]
+
+
+def test_a_dictionary_of_heads_is_edited_through_with_the_heads_side_by_side() -> None:
+    before = _heads()
+    assert before.shape[2:] == (4, 8)
+    flat, index = before.flatten(2), int(HEADS.encode(before.flatten(2)).indices[0, 4, 0])
+    row = HEADS.decoder_rows(torch.tensor([index]))[0]
+    clamped = _heads(Clamp(feature=f"z.1/{index}@heads", value=float(HEADS.encode_feature(flat, index)[0, 4]) + 2))
+    torch.testing.assert_close((clamped.flatten(2) - flat)[0, 4], 2 * row, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(_heads(Splice(dictionary="heads")).flatten(2), HEADS(flat))
+    added = _heads(Add(site="z.1", vector=f"z.1/{index}@heads", scale=3.0))
+    torch.testing.assert_close(added.flatten(2) - flat, (3 * row).expand_as(flat), atol=1e-5, rtol=1e-4)
+    unit = row / row.norm()
+    assert (_heads(Project(site="z.1", direction=row)).flatten(2) @ unit).abs().max() < 1e-5
+
+
+def test_a_row_as_wide_as_a_head_is_the_same_for_every_head() -> None:
+    row = torch.randn(8, generator=torch.Generator().manual_seed(3))
+    before = _heads()
+    torch.testing.assert_close(_heads(Add(site="z.1", vector=row)), before + row)
+    assert (_heads(Project(site="z.1", direction=row)) @ (row / row.norm())).abs().max() < 1e-5
+    with pytest.raises(ShapeMismatch, match="7 entries, the site 32"):
+        _heads(Add(site="z.1", vector=torch.ones(7)))

@@ -111,6 +111,9 @@ def test_widths(model: Model) -> None:
         if site.kind not in ("pattern", "q", "k", "v"):
             assert run[site][0, 0].numel() == model.row_width(site), site
     assert Site("logits") in run
+    for site in (Site("z", 1), Site("resid_post", 1)):
+        assert run.rows(site).shape[-1] == model.row_width(site) == 32
+    assert torch.equal(run.rows(Site("z", 0), Site("mlp_out", 2))[..., 32:], run["mlp_out.2"])
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma2", "phi3"])

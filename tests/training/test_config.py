@@ -27,7 +27,7 @@ def test_impossible_settings_are_refused(changes: dict):
 
 
 def test_unknown_kinds_and_settings_are_refused_from_data():
-    for data in ({"kind": "gated"}, {"learning": 1}):
+    for data in ({"kind": "gate"}, {"learning": 1}):
         with pytest.raises(BadConfig):
             from_dict(TrainConfig, {"n_features": 64, "n_tokens": 1000} | data)
 
@@ -54,8 +54,10 @@ def test_kinds_differ_in_competition_and_norms():
 
 @pytest.mark.parametrize("changes", [{"tanh_slope": 1.0}, {"pre_activation": 0.1}])
 def test_kinds_without_a_penalty_refuse_its_settings(changes: dict):
-    with pytest.raises(BadConfig, match="kind topk has no penalty"):
+    with pytest.raises(BadConfig, match="kind topk has no such penalty"):
         TrainConfig(n_features=40, n_tokens=10, **changes)
+    with pytest.raises(BadConfig, match="kind gated has no such penalty"):
+        TrainConfig(n_features=40, n_tokens=10, kind="gated", **changes)
     TrainConfig(n_features=40, n_tokens=10, kind="jumprelu", **changes)
 
 

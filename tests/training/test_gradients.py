@@ -75,6 +75,19 @@ def test_the_ramp_may_reach_the_encoder():
     compare(config("jumprelu", ste_to_encoder=True, bandwidth=2.0), batch())
 
 
+def test_a_gates_pairs_whose_magnitude_is_below_zero():
+    asked = config("gated")
+    weights, x = prepared(asked), batch()
+    with torch.no_grad():
+        assert weights.magnitude_bias is not None
+        weights.magnitude_bias.sub_(1)
+    dense = dense_loss(weights, x, asked, 0.7)
+    expected = gradients(dense.loss, weights)
+    found = sparse_gradients(weights, x, active_of(weights, x, asked), asked, 0.7)
+    require_equal(weights, expected)
+    assert float(found.counts.sum()) < 0.7 * found.share * len(x) * 40
+
+
 def test_nested_dictionaries_with_an_empty_group_for_some_tokens():
     compare(config("matryoshka", groups=(1, 2, 5, 40), k=2), batch())
 

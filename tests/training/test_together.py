@@ -117,6 +117,23 @@ def test_only_features_that_write_to_later_layers_explain_what_earlier_layers_ca
     assert found[True][2] < 0.6 * found[False][2], found
 
 
+def test_a_skip_takes_over_what_is_linear():
+    # Besides features the output holds a rotation of the whole input, which no three features can write.
+    rotation = torch.linalg.qr(torch.randn(D_IN, D_IN, generator=torch.Generator().manual_seed(3)))[0]
+    one, found = transcoder_layout("mlp_in", [1], crosses_layers=False), {}
+
+    def both(number: int) -> Tensor:
+        x, y = (batch(number).chunk(2 * N_LAYERS, dim=1)[place] for place in (0, N_LAYERS))
+        return torch.cat([x, y + x @ rotation], dim=1)
+
+    for skip in (False, True):
+        together = begin(config(skip=skip, n_tokens=200 * 256), one, both(0), CPU)
+        for number in range(200):
+            outcomes = advance_all(together, both(number))
+        found[skip] = facts(together, outcomes, both(199))[0]["fvu"]
+    assert found[True] < 0.7 * found[False], found
+
+
 def test_facts_are_pooled_over_the_layers():
     together = begun(config())
     parts = facts(together, advance_all(together, batch(0)), batch(0))
@@ -132,8 +149,9 @@ def test_what_does_not_go_together_is_refused():
     place = Site("resid_post", 1)
     with pytest.raises(BadConfig, match="no skip"):
         begin(config(skip=True), Layout(reads=(place,), writes=(place,)), batch(0), CPU)
-    with pytest.raises(BadConfig, match="nested"):
-        begun(config("matryoshka", groups=(8, 48)), crosses_layers=True)
+    for kind, extra in (("matryoshka", {"groups": (8, 48)}), ("gated", {})):
+        with pytest.raises(BadConfig, match=f"No cross-layer transcoder of kind {kind}"):
+            begun(config(kind, **extra), crosses_layers=True)
     with pytest.raises(ShapeMismatch, match="6 sites of one width"):
         begin(config(), layout(), batch(0)[:, :-1], CPU)
     assert D_IN == D_OUT

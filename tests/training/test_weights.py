@@ -14,6 +14,7 @@ KINDS = {
     "batchtopk": {"k": 3},
     "jumprelu": {},
     "matryoshka": {"k": 3, "groups": (16, 40)},
+    "gated": {},
 }
 
 
@@ -111,6 +112,18 @@ def test_folding_leaves_the_reconstruction_unchanged(kind: str):
     torch.testing.assert_close(made(x), expected, rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(made.W_dec.norm(dim=1), torch.ones(40))
     assert int(made.encode(x).l0()) == int(outcome.counts.sum()) > 0
+
+
+def test_a_gate_that_opens_below_zero_leaves_magnitudes_to_their_relu():
+    asked = config("gated")
+    units, weights = calibrate(inputs(200, 6), asked), scrambled(asked, 6)
+    made = fold(weights, units, asked, threshold=0.0, name="a", model="b", site="resid_post.1")
+    assert made.threshold is not None
+    assert float(made.threshold.min()) == 0
+    x = inputs(300, 6, seed=8)
+    found = dense_loss(weights, prepare(x, units), asked, 0.0)
+    torch.testing.assert_close(made(x), x + found.error / units.scale, rtol=1e-4, atol=1e-4)
+    assert made.encode(x).dense().gt(0).sum(0).float().tolist() == found.counts.tolist()
 
 
 def test_what_was_folded_is_recorded():

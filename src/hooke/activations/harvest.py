@@ -74,6 +74,10 @@ class ActivationBatch:
     counted: Bool[Tensor, " token"]
     """False where statistics must not look: special tokens and position 0."""
 
+    def rows(self, *sites: Site) -> Float[Tensor, "token width"]:
+        """What sites hold, side by side: what a dictionary that reads them encodes."""
+        return torch.cat([self.sites[site].float() for site in sites], dim=-1)
+
 
 def stream(
     model: TextModel,

@@ -105,6 +105,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "planted:dictionaries",
         "Train each kind of dictionary on planted directions, and see how many it finds.",
     ),
+    "specimen crosscoders": (
+        "planted:crosscoders",
+        "Train crosscoders on a planted pair of models, and see what they call exclusive to one.",
+    ),
     "specimen build": ("specimen:build", "Keep a specimen, its twin and its random control in the lab."),
     "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),
     "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hooke.cli.answer import Answer
 from hooke.cli.claims import claims
+from hooke.cli.crosscoder import measured_crosscoder
 from hooke.cli.options import Everywhere, ModelOptions, TextOptions
 from hooke.cli.terminal import bars, note, table, title
 from hooke.errors import BadRequest, HookeError, UnknownName, did_you_mean
@@ -236,6 +237,7 @@ def evaluate(
     position are left out.
 
     Transcoders of several layers are measured layer by layer and with all of them in the place of the MLPs.
+    Crosscoders are measured at each of their sites, with that site alone replaced.
 
     Parameters
     ----------
@@ -253,6 +255,7 @@ def evaluate(
         Seed of the control and of the intervals.
     """
     from hooke.dictionaries import find_dictionary, load_dictionary
+    from hooke.dictionaries.crosscoders import is_crosscoder
     from hooke.dictionaries.formats.native_sets import is_crosslayer, is_set
     from hooke.evaluate.reconstruction import ReconstructionConfig, reconstruction
 
@@ -262,8 +265,11 @@ def evaluate(
         return _evaluate_replacement(folder, model, measured, text, loading, everywhere.lab)
     config = ReconstructionConfig(n_tokens=tokens, n_loss_windows=loss_windows, windows=text.windows(), seed=seed)
     opened = load_dictionary(dictionary, lab=everywhere.lab)
-    corpus = text.open()
-    found = reconstruction(loading.load(model or opened.config.model, everywhere.lab), opened, corpus, config=config)
+    corpus, loaded = text.open(), loading.load(model or opened.config.model, everywhere.lab)
+    if is_crosscoder(opened.config):
+        at_each = [reconstruction(loaded, opened, corpus, config=config, at=site) for site in opened.writes]
+        return measured_crosscoder(opened, at_each)
+    found = reconstruction(loaded, opened, corpus, config=config)
     low, high = found.densities.edges[0], found.densities.edges[-1]
     shown = (
         title(found.dictionary, f"{number(found.n_features)} features at {found.sites[0]} of {found.model}"),

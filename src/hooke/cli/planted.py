@@ -1,4 +1,4 @@
-"""`hooke specimen dictionaries`: each kind of dictionary on data whose features are known."""
+"""`hooke specimen dictionaries` and `crosscoders`: each kind of dictionary on data whose features are known."""
 
 from hooke.cli.answer import Answer
 from hooke.cli.claims import claims
@@ -10,6 +10,8 @@ from hooke.errors import BadRequest
 def dictionaries(*, seed: int = 0, everywhere: Everywhere = Everywhere()) -> Answer:
     """Train each kind of dictionary on planted directions, and see how many it finds.
 
+    Cosines are those of the nearest rows, and those of rows matched one to one.
+
     Beside each kind stands a random dictionary of the same shape. About half a minute.
 
     Parameters
@@ -20,8 +22,32 @@ def dictionaries(*, seed: int = 0, everywhere: Everywhere = Everywhere()) -> Ans
     from hooke.evaluate.planted_recovery import KINDS, recover_planted
     from hooke.specimens.planted_features import N_ACTIVE, N_PLANTED, D
 
-    if seed < 0:
-        raise BadRequest(f"The seed cannot be {seed}.", "", "Give 0 or more.")
+    _require_seed(seed)
     found = [finding for kind in KINDS for finding in recover_planted(kind, seed=seed)]
     about = f"{N_PLANTED} planted directions in {D} dimensions, {N_ACTIVE} at a time"
     return Answer(data={"found": found}, shown=(title("Dictionaries on planted data", about), *claims(found)))
+
+
+def crosscoders(*, seed: int = 0, everywhere: Everywhere = Everywhere()) -> Answer:
+    """Train crosscoders on a planted pair of models, and see which features they call exclusive to one of them.
+
+    Of the planted features some are in both models alike, some weakly in the second, some in one only. Each kind of
+    crosscoder stands beside a random one, and norms beside what latent scaling bears out. Under a minute.
+
+    Parameters
+    ----------
+    seed
+        Seed of the directions, the data and the first weights; 0 or more.
+    """
+    from hooke.evaluate.planted_exclusives import KINDS, find_exclusives
+    from hooke.specimens.planted_pair import COUNTS, WORDS, D
+
+    _require_seed(seed)
+    found = [finding for kind in KINDS for finding in find_exclusives(kind, seed=seed)]
+    about = f"{', '.join(f'{n} {WORDS[group]}' for group, n in COUNTS.items())}, in {D} dimensions each"
+    return Answer(data={"found": found}, shown=(title("Crosscoders on a planted pair", about), *claims(found)))
+
+
+def _require_seed(seed: int) -> None:
+    if seed < 0:
+        raise BadRequest(f"The seed cannot be {seed}.", "", "Give 0 or more.")

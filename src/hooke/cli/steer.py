@@ -182,12 +182,14 @@ def _say_all(
 ) -> list["hooke.directions.arms.Said"]:
     import torch
 
+    from hooke.dictionaries.crosscoders import rows_at
     from hooke.directions.arms import say
     from hooke.directions.controls import random_like
     from hooke.models.edits import Add
+    from hooke.sites import parse_site
 
-    row = index.dictionary.decoder_rows(torch.tensor([feature]))[0]
     unit, site = float(index.card(feature).max), index.manifest.site
+    row = rows_at(index.dictionary, torch.tensor([feature]), parse_site(site))[0]
     drawn = random_like(row, generator=np.random.default_rng(seed))
     found = [say(model, prompt, [], name="baseline", max_tokens=max_tokens)]
     for name, direction in (("treated", row), ("random", drawn)):
@@ -213,16 +215,18 @@ def respond(
     """The dose-response of one feature of an index, on held-out prose of the default corpus."""
     import torch
 
+    from hooke.dictionaries.crosscoders import rows_at
     from hooke.directions.steer import SteerConfig, dose_response
     from hooke.sites import parse_site
     from hooke.text.corpora import open_corpus
     from hooke.text.windows import WindowConfig, windows
 
+    site = parse_site(index.manifest.site)
     text = next(windows(open_corpus(HELD_OUT), model.tokenizer, WindowConfig(context=64, batch=8)))
     return dose_response(
         model,
-        parse_site(index.manifest.site),
-        index.dictionary.decoder_rows(torch.tensor([feature]))[0],
+        site,
+        rows_at(index.dictionary, torch.tensor([feature]), site)[0],
         text,
         name=index.address(feature),
         unit=float(index.card(feature).max),

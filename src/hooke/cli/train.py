@@ -22,7 +22,7 @@ from hooke.errors import BadRequest
 from hooke.lab import Lab
 from hooke.pages.numerals import number, percent
 from hooke.progress import showing
-from hooke.sites import parse_site
+from hooke.sites import expand_sites, parse_site
 from hooke.training import TrainConfig, working_folder
 from hooke.training.together import Layout, transcoder_layout
 from hooke.training.train import LOG
@@ -52,9 +52,10 @@ class Source:
 class FormOptions:
     """What kind of dictionary is trained."""
 
-    form: Literal["autoencoder", "transcoder", "crosslayer"] = "autoencoder"
+    form: Literal["autoencoder", "transcoder", "crosslayer", "crosscoder"] = "autoencoder"
     """autoencoder: what a site holds is reconstructed. transcoder: what each layer's MLP writes, from what it reads.
-    crosslayer: the same, with features that write to all later layers, too."""
+    crosslayer: the same, with features that write to all later layers, too. crosscoder: several sites at once, by
+    features that are theirs together."""
     layers: str = "all"
     """Transcoders: which layers, like all, 5 or 0-11,20."""
     reads: Literal["mlp_in", "resid_mid"] = "mlp_in"
@@ -71,12 +72,22 @@ class FormOptions:
             assert site is not None
             place = parse_site(site)
             return Layout(reads=(place,), writes=(place,))
+        if self.form == "crosscoder":
+            return _crosscoder_layout(site, n_layers)
         if site is not None:
             raise BadRequest(
                 "Transcoders have layers, no site.", f"Found --site {site}.", "Give --layers and --reads instead."
             )
         layers = parse_layers(self.layers, n_layers)
         return transcoder_layout(self.reads, layers, crosses_layers=self.form == "crosslayer")
+
+
+def _crosscoder_layout(text: str | None, n_layers: int) -> Layout:
+    sites = expand_sites((text or "").split(","), n_layers) if text else ()
+    if len(sites) < 2:
+        found = f"Found {', '.join(map(str, sites)) or 'none'}."
+        raise BadRequest("A crosscoder is of several sites.", found, "Write --site resid_post.5,resid_post.10.")
+    return Layout(reads=sites, writes=sites, is_crosscoder=True)
 
 
 def parse_layers(text: str, n_layers: int) -> list[int]:
@@ -128,7 +139,8 @@ def train(
     model
         The model to read with, where there is no store.
     site
-        The site; a store that holds one site needs none.
+        The site; a store that holds one site needs none. For a crosscoder several, such as resid_post.5,resid_post.10
+        or resid_post.*.
     """
     lab = everywhere.lab
     folder = lab.path("dictionaries", name)
@@ -156,8 +168,7 @@ def _from_store(lab: Lab, activations: str, site: str | None, what: FormOptions,
         raise BadRequest(f"The store '{activations}' holds {len(there)} sites.", found, "Choose one with --site.")
     n_layers = 1 + max((one.layer or 0) for one in store.sites)
     layout = what.layout(site or (there[0] if what.form == "autoencoder" else None), n_layers)
-    for one in layout.sites:
-        store.width(one)
+    _require_one_width(layout, {str(one): store.width(one) for one in layout.sites})
 
     def batches(skip: int) -> Iterator[Tensor]:
         # Sites of one width are shuffled the same way by generators of one seed.
@@ -190,7 +201,9 @@ def _from_model(
     layout = what.layout(site, opened.n_layers)
     for one in layout.sites:
         opened.require(one)
-    row_bytes = 4 * sum(opened.width(one) for one in layout.sites)
+    widths = {str(one): opened.row_width(one) for one in layout.sites}
+    _require_one_width(layout, widths)
+    row_bytes = 4 * sum(widths.values())
     room = min(262_144, max(2 * config.batch, _BUFFER_BYTES // row_bytes))
 
     def batches(skip: int) -> Iterator[Tensor]:
@@ -204,16 +217,24 @@ def _from_model(
     return Source(batches=batches, layout=layout, model=opened.name, inputs=inputs)
 
 
+def _require_one_width(layout: Layout, widths: dict[str, int]) -> None:
+    if layout.is_crosscoder and len(set(widths.values())) > 1:
+        found = ", ".join(f"{site} has {width} numbers" for site, width in widths.items())
+        raise BadRequest("A crosscoder's sites are of one width.", f"{found}.", "Choose sites of one kind.")
+
+
 def _train(name: str, folder: Path, source: Source, config: TrainConfig, loading: ModelOptions) -> Answer:
     from hooke.models.load import pick_device
     from hooke.training import train as run
-    from hooke.training import train_replacement
+    from hooke.training import train_crosscoder, train_replacement
 
     log, layout = working_folder(folder) / LOG, source.layout
     settings: dict[str, Any] = {"model_name": source.model, "folder": folder, "inputs": source.inputs}
     settings |= {"device": pick_device(loading.device)}
     with showing(Metrics(sink_for(Console(stderr=True)), log)):
-        if layout.reads == layout.writes:
+        if layout.is_crosscoder:
+            made = train_crosscoder(config, source.batches, layout=layout, **settings).config
+        elif layout.reads == layout.writes:
             made = run(config, source.batches, site=layout.reads[0], **settings).config
         else:
             made = train_replacement(config, source.batches, layout=layout, **settings)
@@ -221,7 +242,7 @@ def _train(name: str, folder: Path, source: Source, config: TrainConfig, loading
     place = _place(layout)
     data = {"name": name, "folder": folder, "site": place, "model": source.model, "metrics": metrics}
     data |= {"config": made if layout.reads == layout.writes else to_dict(config)}
-    each = "" if len(layout.reads) == 1 else ", mean of the layers"
+    each = "" if len(layout.reads) == 1 or layout.is_crosscoder else ", mean of the layers"
     rows = [
         ("kind", f"{config.kind}, {number(config.n_features)} features at {place} of {source.model}"),
         ("tokens", number(metrics["tokens"])),
@@ -237,6 +258,8 @@ def _train(name: str, folder: Path, source: Source, config: TrainConfig, loading
 def _place(layout: Layout) -> str:
     if len(layout.reads) == 1:
         return str(layout.reads[0])
+    if layout.is_crosscoder:
+        return ", ".join(map(str, layout.reads))
     layers = layer_ranges([site.layer or 0 for site in layout.reads])
     return f"{layout.reads[0].kind} of each of layers {layers}"
 

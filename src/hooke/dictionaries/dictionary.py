@@ -14,8 +14,8 @@ from hooke.dictionaries.sparse import SparseActs, sum_rows
 from hooke.errors import BadConfig, ShapeMismatch
 from hooke.sites import Site, parse_site
 
-Kind = Literal["relu", "topk", "batchtopk", "jumprelu", "matryoshka"]
-Given = Literal["neurons", "gated"]
+Kind = Literal["relu", "topk", "batchtopk", "jumprelu", "matryoshka", "gated"]
+Given = Literal["neurons"]
 
 # What each kind does to a pre-activation once it is trained. Kinds that chose over a whole batch while
 # training have one threshold afterwards, so that a token's features do not depend on its neighbours.
@@ -25,9 +25,9 @@ ACTIVATION: dict[Kind | Given, Activation] = {
     "batchtopk": "jumprelu",
     "jumprelu": "jumprelu",
     "matryoshka": "jumprelu",
-    "neurons": "topk",
     # A gate with the magnitude's weights opens where the magnitude's pre-activation passes a threshold.
     "gated": "jumprelu",
+    "neurons": "topk",
 }
 
 
@@ -66,6 +66,8 @@ class DictionaryConfig:
     """Whether what is read also reaches what is written by one matrix, W_skip."""
     signed: bool = False
     """Whether activations below zero stay: jumprelu with thresholds below zero, and topk, as some tools have them."""
+    site_scales: tuple[float, ...] = ()
+    """Crosscoders: what each site is multiplied by for comparing sites; all have one mean squared norm then."""
     d_stream: int | None = None
     """Neurons only: width of the residual stream that their outputs are added to."""
     claims: Claims | None = None

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooke.dictionaries import Dictionary
+from hooke.dictionaries.crosscoders import rows_at
 from hooke.models.edits import Ablate, Add, Clamp, Edit, Project, Scale
-from hooke.sites import FeatureName, parse_feature
+from hooke.sites import FeatureName, parse_feature, parse_site
 
 
 def random_like(step: Float[Tensor, " width"], *, generator: np.random.Generator) -> Float[Tensor, " width"]:
@@ -38,9 +39,11 @@ def random_edits(
 def _twin(edit: Edit, dictionaries: Mapping[str, Dictionary], generator: np.random.Generator) -> Edit | None:
     match edit:
         case Add():
-            return dataclasses.replace(edit, vector=random_like(_row(edit.vector, dictionaries), generator=generator))
+            return dataclasses.replace(
+                edit, vector=random_like(_row(edit.vector, edit.site, dictionaries), generator=generator)
+            )
         case Project():
-            drawn = random_like(_row(edit.direction, dictionaries), generator=generator)
+            drawn = random_like(_row(edit.direction, edit.site, dictionaries), generator=generator)
             return dataclasses.replace(edit, direction=drawn)
         case Clamp() | Scale() | Ablate():
             name = parse_feature(edit.feature)
@@ -50,8 +53,9 @@ def _twin(edit: Edit, dictionaries: Mapping[str, Dictionary], generator: np.rand
     return None
 
 
-def _row(vector: Tensor | str, dictionaries: Mapping[str, Dictionary]) -> Float[Tensor, " width"]:
+def _row(vector: Tensor | str, site: str, dictionaries: Mapping[str, Dictionary]) -> Float[Tensor, " width"]:
     if isinstance(vector, Tensor):
         return vector
     name = parse_feature(vector)
-    return dictionaries[name.dictionary or ""].decoder_rows(torch.tensor([name.index]))[0].detach().cpu()
+    rows = rows_at(dictionaries[name.dictionary or ""], torch.tensor([name.index]), parse_site(site))
+    return rows[0].detach().cpu()

@@ -98,10 +98,10 @@ def dose_response(
         UnknownSite, UnsupportedModel: the site is not on this model, or the model cannot be unembedded.
     """
     config = config or SteerConfig()
-    if direction.shape[0] != model.width(site):
+    if direction.shape[0] != model.row_width(site):
         raise ShapeMismatch(
             f"The direction does not fit '{site}'.",
-            f"It has {direction.shape[0]} entries, the site {model.width(site)}.",
+            f"It has {direction.shape[0]} entries, the site {model.row_width(site)}.",
             "It belongs to another site or model.",
         )
     # Each direction has its own random ones, so that several responses are not all beside the same three.
@@ -221,7 +221,8 @@ def steered(run: SplitRun, added: Float[Tensor, "*batch width"]) -> Float[Tensor
     """The last residual stream with a vector added at the site, one for all prompts or one for each."""
     chosen = run.tokens.mask.clone()
     chosen[:, 0] = False
-    return run.final_after(run.value + chosen[..., None] * added.to(run.value).reshape(-1, 1, added.shape[-1]))
+    step = chosen[..., None] * added.to(run.value).reshape(-1, 1, added.shape[-1])
+    return run.final_after(run.value + step.view_as(run.value))
 
 
 def next_log_probabilities(run: SplitRun, final: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "prompt vocab"]:

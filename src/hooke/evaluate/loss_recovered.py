@@ -1,6 +1,6 @@
 """What a model loses when it runs on a dictionary's reconstruction, between running as it is and running without."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +58,7 @@ def loss_recovered(
     control: Dictionary,
     windows: Iterator[Windows],
     mean: Float[Tensor, " d_out"],
-    reads: Site,
+    reads: Sequence[Site],
     writes: Site,
     n_windows: int,
     generator: np.random.Generator,
@@ -74,8 +74,11 @@ def loss_recovered(
     tracked = track(windows, "loss recovered", total=n_windows, unit="windows", size=lambda batch: len(batch.tokens))
     for batch in tracked:
         run = split_run(model, batch.tokens, writes)
-        inputs = run.value if reads == writes else model.run(run.tokens, capture=[reads], logits=False)[reads]
-        read, counted = inputs.flatten(2).float(), batch.counted.to(run.value.device)
+        is_same = tuple(reads) == (writes,)
+        read = (
+            run.value.flatten(2).float() if is_same else model.run(run.tokens, capture=reads, logits=False).rows(*reads)
+        )
+        counted = batch.counted.to(run.value.device)
         replacements = {
             "own": dictionary(read),
             "control": control(read.to(control.device)),

@@ -6,7 +6,9 @@ from typing import get_args
 from zlib import crc32
 
 import numpy as np
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,6 +31,7 @@ _BATCH, _N_STEPS = 512, 2000
 _SETTINGS: dict[str, dict[str, object]] = {
     "relu": {"sparsity": 1.0},
     "jumprelu": {"sparsity": 0.5},
+    "gated": {"sparsity": 4.0},
     "topk": {"k": N_ACTIVE},
     "batchtopk": {"k": N_ACTIVE},
     "matryoshka": {"k": N_ACTIVE, "groups": (N_PLANTED // 4, N_PLANTED)},
@@ -37,11 +40,32 @@ _SETTINGS: dict[str, dict[str, object]] = {
 
 def nearest(directions: Float[Tensor, "planted d"], rows: Float[Tensor, "feature d"]) -> Float[Tensor, " planted"]:
     """The largest cosine of each direction with any row (Sharkey et al. 2022 take its mean: MMCS)."""
-    return (functional.normalize(rows, dim=-1) @ functional.normalize(directions, dim=-1).T).amax(0)
+    return _cosines(directions, rows).amax(1)
 
 
-def recover_planted(kind: str, *, n_steps: int = _N_STEPS, seed: int = 0) -> tuple[Finding, Finding]:
-    """Train one kind on planted data: the share of planted directions that it finds, and the mean nearest cosine.
+def matched(directions: Float[Tensor, "planted d"], rows: Float[Tensor, "feature d"]) -> Float[Tensor, " planted"]:
+    """The cosine of each direction with a row of its own, in the matching one to one that has the largest sum.
+
+    A row that lies between two directions is near to both, and matched with one. There must be rows enough.
+    """
+    return matching(directions, rows)[0]
+
+
+def matching(
+    directions: Float[Tensor, "planted d"], rows: Float[Tensor, "feature d"]
+) -> tuple[Float[Tensor, " planted"], Int[Tensor, " planted"]]:
+    """The matching of `matched`: cosines, and which row each direction has."""
+    cosines = _cosines(directions, rows)
+    own, partners = linear_sum_assignment(cosines.numpy(), maximize=True)
+    return cosines[own, partners], torch.from_numpy(partners)
+
+
+def _cosines(directions: Tensor, rows: Tensor) -> Float[Tensor, "planted feature"]:
+    return functional.normalize(directions, dim=-1) @ functional.normalize(rows, dim=-1).T
+
+
+def recover_planted(kind: str, *, n_steps: int = _N_STEPS, seed: int = 0) -> tuple[Finding, Finding, Finding]:
+    """Train one kind on planted data: the share of planted directions found, mean nearest and mean matched cosine.
 
     As many features as there are planted directions; the control is a random dictionary of the same shape.
 
@@ -55,9 +79,11 @@ def recover_planted(kind: str, *, n_steps: int = _N_STEPS, seed: int = 0) -> tup
     drawn = random_dictionary(made, sample, sample, generator=generator_for(seed, "random dictionary"))
     directions = planted_directions(seed)
     cosines, by_chance = (nearest(directions, one.W_dec).double().numpy() for one in (made, drawn))
+    pairs, chance_pairs = (matched(directions, one.W_dec).double().numpy() for one in (made, drawn))
     return (
         _finding("share of planted directions found", kind, 1.0 * (cosines >= FOUND), 1.0 * (by_chance >= FOUND), seed),
         _finding("mean nearest cosine", kind, cosines, by_chance, seed),
+        _finding("mean cosine, matched one to one", kind, pairs, chance_pairs, seed),
     )
 
 

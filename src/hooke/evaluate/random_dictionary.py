@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hooke.dictionaries import Dictionary, DictionaryConfig
+from hooke.dictionaries.crosscoders import column_scales
 
 
 def random_dictionary(
@@ -21,6 +22,7 @@ def random_dictionary(
 
     It is no straw man: it is centred on the mean of this sample, and its decoder has the one scale that
     reconstructs the sample best. Where the dictionary writes where it reads, it decodes with what it encodes with.
+    Directions of a crosscoder are random where all its sites are alike, and each site has a decoder scale of its own.
     """
     k = max(1, round(float(dictionary.encode(x).l0().float().mean())))
     return random_features(dictionary.config, k, x, y, generator=generator)
@@ -39,7 +41,8 @@ def random_features(
     rows = directions
     if config.reads != config.writes:
         rows = functional.normalize(_normal(config.n_features, config.d_out, generator), dim=-1).to(x.device)
-    centre = x.float().mean(0)
+    centre, columns = x.float().mean(0), column_scales(config).to(x.device)
+    directions, rows = directions * columns, rows if config.reads != config.writes else rows / columns
     active = {"kind": "topk", "k": min(k, config.n_features), "groups": (), "signed": False, "skip": False}
     found = Dictionary(
         dataclasses.replace(config, name=f"random-{config.name}", **active),
@@ -49,8 +52,11 @@ def random_features(
         b_dec=torch.zeros_like(rows[0]),
     )
     rebuilt, centred = found(x), y.float() - y.float().mean(0)
-    scale = (rebuilt * centred).sum() / (rebuilt**2).sum().clamp_min(1e-12)
-    found.W_dec.mul_(scale)
+    parts = max(1, len(config.site_scales)) if config.reads == config.writes else 1
+    for own, target, to in zip(
+        rebuilt.chunk(parts, 1), centred.chunk(parts, 1), found.W_dec.chunk(parts, 1), strict=True
+    ):
+        to.mul_((own * target).sum() / (own**2).sum().clamp_min(1e-12))
     found.b_dec.add_(y.float().mean(0))
     return found
 

@@ -11,6 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from hooke.dictionaries import Dictionary, check_fits
+from hooke.dictionaries.crosscoders import is_crosscoder, written_at
 from hooke.errors import BadConfig, BadRequest
 from hooke.evaluate.loss_recovered import Losses, loss_recovered
 from hooke.evaluate.random_dictionary import random_dictionary
@@ -88,7 +89,7 @@ class Reconstruction:
     model: str
     """The model."""
     sites: tuple[str, str]
-    """What it reads and what it writes."""
+    """What it reads, and the site that it was measured at."""
     n_features: int
     """How many features it has."""
     corpus: str
@@ -130,7 +131,7 @@ class Reconstruction:
             n_windows += [self.losses.n_windows] * 2
         return tuple(
             Finding(
-                claim=f"{self.dictionary}: {words}",
+                claim=f"{self.dictionary}: {words}" + (f" at {self.sites[1]}" if " " in self.sites[0] else ""),
                 value=found.value,
                 interval=found.interval,
                 n=n,
@@ -146,7 +147,12 @@ class Reconstruction:
 
 
 def reconstruction(
-    model: Model, dictionary: Dictionary, corpus: Corpus, *, config: ReconstructionConfig | None = None
+    model: Model,
+    dictionary: Dictionary,
+    corpus: Corpus,
+    *,
+    config: ReconstructionConfig | None = None,
+    at: Site | None = None,
 ) -> Reconstruction:
     """A dictionary measured on text that it was not trained on (the caller sees to that), beside a random one.
 
@@ -155,21 +161,25 @@ def reconstruction(
     The mean is that of the same tokens. Position 0 is left out because its stream is often a hundred times as
     long as any other's: with it in, almost any reconstruction has an FVU near 0.
 
+    Of a dictionary that writes several sites, `at` says which one is measured; what it reads is the model's own.
+
     Raises:
         ShapeMismatch: the dictionary does not belong to the model.
-        BadRequest: it reads or writes several sites, or the text does not fill two windows.
+        BadRequest: it does not write the site, or several and none was chosen, or the text does not fill two windows.
     """
     config = config or ReconstructionConfig()
     check_fits(dictionary, model)
-    reads, writes = _one_site_each(dictionary)
+    reads, writes = dictionary.reads, at or _only_site(dictionary)
+    measured = written_at(dictionary, writes)
     generator = np.random.default_rng(config.seed)
     tallies: dict[str, _Tally] = {}
     control = dictionary
     for batch, x, y in _read(model, corpus, reads, writes, config):
         if not tallies:
             torch_generator = torch.Generator().manual_seed(config.seed)
-            control = random_dictionary(dictionary, x[batch.counted], y[batch.counted], generator=torch_generator)
-            tallies = {"own": _Tally(dictionary), "control": _Tally(control)}
+            sample = x[batch.counted], (x if is_crosscoder(dictionary.config) else y)[batch.counted]
+            control = written_at(random_dictionary(dictionary, *sample, generator=torch_generator), writes)
+            tallies = {"own": _Tally(measured), "control": _Tally(control)}
         for tally in tallies.values():
             tally.add(x, y, batch.counted)
     if not tallies or len(tallies["own"].rows) < 2:
@@ -182,12 +192,12 @@ def reconstruction(
     losses = None
     if config.n_loss_windows:
         first = cut_windows(corpus, model.tokenizer, config.windows, stop=config.n_loss_windows)
-        pair = (dictionary, control)
+        pair = (measured, control)
         losses = loss_recovered(model, *pair, first, own.mean(), reads, writes, config.n_loss_windows, generator)
     return Reconstruction(
         dictionary=dictionary.name,
         model=model.name,
-        sites=(str(reads), str(writes)),
+        sites=(" ".join(map(str, reads)), str(writes)),
         n_features=dictionary.n_features,
         corpus=corpus.name,
         corpus_fingerprint=corpus.fingerprint,
@@ -201,26 +211,26 @@ def reconstruction(
     )
 
 
-def _one_site_each(dictionary: Dictionary) -> tuple[Site, Site]:
-    if len(dictionary.reads) != 1 or len(dictionary.writes) != 1:
+def _only_site(dictionary: Dictionary) -> Site:
+    if len(dictionary.writes) != 1:
         raise BadRequest(
-            f"'{dictionary.name}' cannot be measured this way.",
-            f"It reads {len(dictionary.reads)} sites and writes {len(dictionary.writes)}.",
-            "Only dictionaries with one site each can.",
+            f"'{dictionary.name}' cannot be measured at once.",
+            f"It writes {len(dictionary.writes)} sites.",
+            "Measure it at one of them.",
         )
-    return dictionary.reads[0], dictionary.writes[0]
+    return dictionary.writes[0]
 
 
 def _read(
-    model: Model, corpus: Corpus, reads: Site, writes: Site, config: ReconstructionConfig
+    model: Model, corpus: Corpus, reads: tuple[Site, ...], writes: Site, config: ReconstructionConfig
 ) -> Iterator[tuple[Windows, Tensor, Tensor]]:
     """Batches of windows, each with [window, pos, width] of what is read and what should be written."""
     stop = ceil(config.n_tokens / config.windows.context)
     batches = cut_windows(corpus, model.tokenizer, config.windows, stop=stop)
     total = stop * config.windows.context
     for batch in track(batches, "evaluate", total=total, unit="tokens", size=lambda one: one.tokens.numel()):
-        run = model.run(batch.tokens, capture={reads, writes}, logits=False)
-        yield batch, run[reads].flatten(2).float().cpu(), run[writes].flatten(2).float().cpu()
+        run = model.run(batch.tokens, capture={*reads, writes}, logits=False)
+        yield batch, run.rows(*reads).cpu(), run.rows(writes).cpu()
 
 
 def _median(samples: ndarray) -> ndarray:

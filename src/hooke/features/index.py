@@ -160,12 +160,6 @@ def _spec(
     posting: str,
     tokens: str,
 ) -> IndexSpec:
-    if len(dictionary.reads) != 1:
-        raise BadRequest(
-            f"Dictionary '{dictionary.name}' reads {len(dictionary.reads)} sites.",
-            "",
-            "An index is of a dictionary that reads one.",
-        )
     return IndexSpec(
         name=name,
         model=model.name,
@@ -238,7 +232,7 @@ def _write_shards(
     total = ceil(spec.n_tokens / spec.windows.context) * spec.windows.context - first * spec.windows.context
     buffer = ShardBuffer(dictionary.n_features, spec.windows.context, first)
     for batch in track(batches, "index", total=total, unit="tokens", size=lambda batch: len(batch.tokens)):
-        buffer.add(batch, dictionary.encode(batch.sites[dictionary.reads[0]].to(dictionary.device)))
+        buffer.add(batch, dictionary.encode(batch.rows(*dictionary.reads).to(dictionary.device)))
         if buffer.is_full:
             buffer.write(work, number, sources, d_vocab)
             first += buffer.n_tokens // spec.windows.context

@@ -68,8 +68,8 @@ def near_misses(
     for window in windows:
         tokens = text.window("tokens", window, 0, text.context).astype(np.int64)
         counted = text.window("counted", window, 0, text.context)
-        run = model.run(torch.from_numpy(tokens), capture=[dictionary.reads[0]], logits=False)
-        x = run[dictionary.reads[0]][0].to(dictionary.device)
+        run = model.run(torch.from_numpy(tokens), capture=dictionary.reads, logits=False)
+        x = run.rows(*dictionary.reads)[0].to(dictionary.device)
         acts = dictionary.encode(x)
         active = torch.where(acts.indices == feature, acts.values, 0).sum(-1).float().cpu().numpy()
         before = dictionary.pre_activations(x)[:, feature].float().cpu().numpy()

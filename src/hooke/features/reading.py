@@ -128,9 +128,8 @@ def run_text(model: Any, dictionary: Dictionary, text: str, vocabulary: Vocabula
         PromptTooLong, BadRequest: the model cannot read the text.
     """
     check_fits(dictionary, model)
-    site = dictionary.reads[0]
-    run = model.run(text, capture=[site], logits=False)
-    acts = dictionary.encode(run[site][0].to(dictionary.device))
+    run = model.run(text, capture=dictionary.reads, logits=False)
+    acts = dictionary.encode(run.rows(*dictionary.reads)[0].to(dictionary.device))
     tokens = run.tokens.ids[0].cpu().numpy()
     counted = ~np.isin(tokens, sorted(vocabulary.special))
     counted[0] = False

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from hooke.dictionaries import Dictionary, load_dictionary
+from hooke.dictionaries.crosscoders import rows_at
 from hooke.errors import BadConfig, ShapeMismatch, UnknownName
 from hooke.models.edits import Ablate, Add, Clamp, Edit, Patch, Project, Scale, Splice, dictionaries_of
 from hooke.models.hooks import CompiledEdit, Moment
@@ -43,11 +44,11 @@ def _compile(model: "Model", edit: Edit, known: dict[str, Dictionary]) -> Compil
     match edit:
         case Add():
             site, step = parse_site(edit.site), _row(model, edit.site, edit.vector, known) * edit.scale
-            return _bind(edit, site, lambda value, *_: value + step.to(value))
+            return _bind(edit, site, lambda value, *_: value + _along(step, value))
         case Project():
             site, row = parse_site(edit.site), _row(model, edit.site, edit.direction, known)
             unit = row / row.norm().clamp_min(1e-12)
-            return _bind(edit, site, lambda value, *_: value - (value @ unit.to(value))[..., None] * unit.to(value))
+            return _bind(edit, site, lambda value, *_: _without(value, unit.to(value)))
         case Clamp():
             return _feature_edit(model, edit, edit.feature, known, lambda now: edit.value - now)
         case Scale():
@@ -58,7 +59,8 @@ def _compile(model: "Model", edit: Edit, known: dict[str, Dictionary]) -> Compil
             return _bind(edit, parse_site(edit.site), _patch(edit))
         case Splice():
             dictionary = known[edit.dictionary]
-            return _bind(edit, _only_site(model, dictionary), lambda value, *_: dictionary(value.float()))
+            site = _only_site(model, dictionary)
+            return _bind(edit, site, lambda value, *_: dictionary(value.flatten(2).float()).view_as(value))
     raise BadConfig(f"No way to apply a {type(edit).__name__}.", "", "Use one of the edits in hooke.models.edits.")
 
 
@@ -66,15 +68,25 @@ def _bind(edit: Edit, site: Site, apply) -> CompiledEdit:
     return CompiledEdit(site, apply, edit.positions, edit.when)
 
 
+def _along(row: Tensor, value: Tensor) -> Tensor:
+    """A row in the shape of a token's value; one as wide as a head is the same for every head."""
+    return row.to(value) if len(row) == value.shape[-1] else row.to(value).view(value.shape[2:])
+
+
+def _without(value: Tensor, unit: Tensor) -> Tensor:
+    """A value with what lies along a direction taken out, of each head by itself where it is as wide as one."""
+    rows = value if len(unit) == value.shape[-1] else value.flatten(2)
+    return (rows - (rows @ unit)[..., None] * unit).view_as(value)
+
+
 def _row(model: "Model", site: str, vector: Tensor | str, known: dict[str, Dictionary]) -> Tensor:
+    place = parse_site(site)
     if isinstance(vector, str):
         dictionary, index = _feature(vector, known)
-        vector = dictionary.decoder_rows(torch.tensor([index], device=dictionary.device))[0]
-    width = model.width(parse_site(site))
-    if vector.shape[-1] != width:
-        raise ShapeMismatch(
-            f"The vector does not fit '{site}'.", f"It has {vector.shape[-1]} entries, the site {width}.", ""
-        )
+        vector = rows_at(dictionary, torch.tensor([index], device=dictionary.device), place)[0]
+    if vector.shape[-1] not in (model.width(place), model.row_width(place)):
+        found = f"It has {vector.shape[-1]} entries, the site {model.row_width(place)}."
+        raise ShapeMismatch(f"The vector does not fit '{site}'.", found, "")
     return vector.detach().to(model.device)
 
 
@@ -104,10 +116,10 @@ def _only_site(model: "Model", dictionary: Dictionary) -> Site:
             "Only dictionaries that write where they read can be edited through.",
         )
     (site,) = dictionary.reads
-    if dictionary.config.d_out != model.width(site):
+    if dictionary.config.d_out != model.row_width(site):
         raise ShapeMismatch(
             f"'{dictionary.name}' does not fit '{site}' of {model.name}.",
-            f"It has rows of {dictionary.config.d_out}, the site {model.width(site)}.",
+            f"It has rows of {dictionary.config.d_out}, the site {model.row_width(site)}.",
             "It belongs to another model.",
         )
     return site
@@ -119,8 +131,8 @@ def _feature_edit(model: "Model", edit: Edit, text: str, known: dict[str, Dictio
     row = dictionary.decoder_rows(torch.tensor([index], device=dictionary.device))[0].detach()
 
     def apply(value: Tensor, _: CompiledEdit, __: Moment) -> Tensor:
-        now = dictionary.encode_feature(value.float().to(row.device), index)
-        return value + (change(now)[..., None] * row).to(value)
+        now = dictionary.encode_feature(value.flatten(2).float().to(row.device), index)
+        return value + (change(now)[..., None] * row).to(value).view_as(value)
 
     return _bind(edit, site, apply)
 

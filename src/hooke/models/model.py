@@ -56,6 +56,10 @@ class Run(Mapping[Site, Tensor]):
             )
         return self.captures[wanted]
 
+    def rows(self, *sites: Site) -> Float[Tensor, "batch pos width"]:
+        """What sites hold, side by side, heads too: what a dictionary that reads them encodes."""
+        return torch.cat([self[site].flatten(2).float() for site in sites], dim=-1)
+
     def __iter__(self) -> Iterator[Site]:
         return iter(self.captures)
 

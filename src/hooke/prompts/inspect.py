@@ -121,7 +121,7 @@ def inspect(
         arrays |= {lens_array(kind, name): array for name, array in _lens(model, read, tokens).items()}
     read_with = []
     for place, dictionary in enumerate(dictionaries):
-        x = torch.cat([run[site][0].flatten(1).float() for site in dictionary.reads], dim=-1)
+        x = run.rows(*dictionary.reads)[0]
         arrays |= {f"dictionary.{place}.{name}": array for name, array in features_of(dictionary, x).items()}
         read_with.append(_read_with(dictionary, arrays[f"dictionary.{place}.id"].shape[1]))
     notes = [LENS_LIMITS if has_lens else NO_LENS, *([] if has_patterns else [NO_PATTERNS])]

@@ -217,7 +217,7 @@ def _written(dictionary: Dictionary) -> tuple[Site, ...]:
 
 
 def _through(dictionary: Dictionary, run: Run, frozen: FrozenNorm, place: int) -> ThroughDictionary:
-    x = torch.cat([run[site][0, place : place + 1].float() for site in dictionary.reads], dim=-1)
+    x = run.rows(*dictionary.reads)[0, place : place + 1]
     with torch.no_grad():
         acts = dictionary.encode(x.to(dictionary.device))
     fires = acts.values[0] > 0

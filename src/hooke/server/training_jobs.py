@@ -39,7 +39,7 @@ class TrainArguments(BaseModel):
     """Name of the store of activations."""
     site: str
     """The site in it."""
-    kind: Literal["topk", "batchtopk", "relu", "jumprelu"] = "topk"
+    kind: Literal["topk", "batchtopk", "relu", "jumprelu", "gated"] = "topk"
     """Kind of dictionary."""
     n_features: int = Field(default=4096, ge=2, le=2**22)
     """How many features."""

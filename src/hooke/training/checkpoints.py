@@ -82,9 +82,9 @@ def load_checkpoint(path: Path, config: TrainConfig, task: dict[str, Any], *, de
 
 
 def _numbers(state: State) -> dict[str, Any]:
-    units = {"scale": state.calibration.scale, "longest": state.calibration.longest}
+    units = {"scales": state.calibration.scales, "longest": state.calibration.longest}
     if state.target is not None:
-        units |= {"target_scale": state.target.scale, "target_longest": state.target.longest}
+        units |= {"target_scales": state.target.scales, "target_longest": state.target.longest}
     return {name: getattr(state, name) for name in _NUMBERS} | units
 
 
@@ -96,13 +96,17 @@ def _blank(
     def width(name: str) -> int:
         return header[f"{number}.{name}"][1][-1]
 
-    calibration = Calibration(torch.zeros(width("centre")), numbers["scale"], numbers["longest"])
-    if "target_scale" not in numbers:
+    calibration = _units(width("centre"), numbers, "")
+    if "target_scales" not in numbers:
         return start(config, calibration, device=device, number=number)
     d_out = width("target_centre")
-    target = Calibration(torch.zeros(d_out), numbers["target_scale"], numbers["target_longest"])
+    target = _units(d_out, numbers, "target_")
     n_targets = width("decoder") // d_out
     return start(config, calibration, device=device, target=target, n_targets=n_targets, number=number)
+
+
+def _units(width: int, numbers: dict[str, Any], of: str) -> Calibration:
+    return Calibration(torch.zeros(width), tuple(numbers[f"{of}scales"]), tuple(numbers[f"{of}longest"]))
 
 
 def diverged(state: State) -> HookeError:

@@ -27,7 +27,8 @@ class TrainConfig:
     k: int = 32
     """topk: active features per token; batchtopk and matryoshka: their mean over a batch."""
     sparsity: float = 1.0
-    """Weight of the penalty: per unit of activation times decoder norm for relu, per active feature for jumprelu."""
+    """Weight of the penalty: per unit of activation times decoder norm for relu, per active feature for jumprelu, per
+    unit of the gate's pre-activation for gated."""
     tanh_slope: float | None = None
     """relu and jumprelu: penalise tanh(slope · activation · decoder norm) instead, linear for small activations and 1
     for large ones; the norm is that of all of a feature's decoder vectors together."""
@@ -91,9 +92,9 @@ class TrainConfig:
         for name in positive:
             if getattr(self, name) <= 0:
                 raise BadConfig(f"'{name}' cannot be {getattr(self, name)}.", "", "Give a number above 0.")
-        if self.is_competitive and (self.tanh_slope is not None or self.pre_activation):
+        if self.kind not in ("relu", "jumprelu") and (self.tanh_slope is not None or self.pre_activation):
             raise BadConfig(
-                f"A dictionary of kind {self.kind} has no penalty.",
+                f"A dictionary of kind {self.kind} has no such penalty.",
                 f"tanh_slope is {self.tanh_slope}, pre_activation {self.pre_activation}.",
                 "Leave them out, or take relu or jumprelu.",
             )

@@ -9,6 +9,9 @@ rows, so the gradient of a row is the sum over its own and all later groups.
 
 Features that write to several layers have their decoder vectors side by side, and g the errors of those layers
 likewise: the formulas stay as they are.
+
+Of a gate's pre-activation p two things are made, so ∂/∂p has two parts: through the magnitude e^r (p - bias) + b, which
+passes the encoder's bias by, and from the gate's own reconstruction and penalty, which do not.
 """
 
 from collections.abc import Sequence
@@ -22,7 +25,7 @@ from hooke.dictionaries.sparse import Pattern, add_times, merge_rows, pattern, s
 from hooke.training.config import TrainConfig
 from hooke.training.losses import Outcome
 from hooke.training.select import Active
-from hooke.training.weights import Weights
+from hooke.training.weights import Weights, part_norms, row_norms
 
 
 @torch.no_grad()
@@ -104,10 +107,16 @@ def _backward(
         loss = loss + _add_jump(weights, rows, active.pre, at_values, at_pre, config, per_feature)
     if config.pre_activation:
         loss = loss + _add_pre_activation(weights, rows, active.pre, at_pre, x, config.pre_activation / n_tokens)
-    transposed_times(merge_rows(rows, n_groups), at_pre, x, out=_grad(weights.encoder))
+    if weights.log_scale is not None:
+        past_bias = _through_magnitude(weights, rows, active.pre, at_pre)
+        loss = loss + _add_gate(weights, rows, active.pre, values, at_pre, error, sparsity / n_tokens)
+        transposed_times(rows, at_pre, x, out=_grad(weights.encoder))
+        _grad(weights.encoder)[:, -1].sub_(past_bias)
+    else:
+        transposed_times(merge_rows(rows, n_groups), at_pre, x, out=_grad(weights.encoder))
     if config.pre_activation:
         # Every feature is drawn towards every input; `at_pre` has what takes that back where it is above its threshold.
-        pull = torch.linalg.vector_norm(weights.decoder, dim=1) * (-config.pre_activation / n_tokens)
+        pull = row_norms(weights) * (-config.pre_activation / n_tokens)
         _grad(weights.encoder).addr_(pull, x.sum(0))
     counts = sum_by_feature(rows, (values > 0).to(x.dtype))
     share = len(values) / (n_tokens * config.n_features)
@@ -144,16 +153,19 @@ def _rows(active: Active, n_tokens: int, config: TrainConfig) -> Pattern:
 
 
 def _values(active: Active, weights: Weights) -> Tensor:
+    if weights.log_scale is not None:
+        assert weights.magnitude_bias is not None
+        return torch.relu(_unbiased(weights, active.features, active.pre) + weights.magnitude_bias[active.features])
     if weights.log_threshold is None:
         return torch.relu(active.pre)
     return torch.where(active.pre > weights.log_threshold.exp()[active.features], active.pre, 0)
 
 
 def _add_l1(weights: Weights, rows: Pattern, values: Tensor, at_pre: Tensor, weight: float) -> Tensor:
-    norms = torch.linalg.vector_norm(weights.decoder, dim=1)
+    norms = row_norms(weights)
     sums = sum_by_feature(rows, values)
     at_pre.addcmul_(norms[rows.features], (values > 0).to(values.dtype), value=weight)
-    _grad(weights.decoder).addcmul_((sums / norms).unsqueeze(1), weights.decoder, value=weight)
+    _add_to_norms(weights, sums * weight)
     return weight * (sums * norms).sum()
 
 
@@ -177,16 +189,40 @@ def _add_jump(
     return weight * (pre > at).sum()
 
 
+def _unbiased(weights: Weights, features: Tensor, pre: Tensor) -> Tensor:
+    """Magnitudes before their bias is added."""
+    assert weights.log_scale is not None
+    return weights.log_scale.exp()[features] * (pre - weights.encoder[features, -1])
+
+
+def _through_magnitude(weights: Weights, rows: Pattern, pre: Tensor, at_pre: Tensor) -> Float[Tensor, " feature"]:
+    """Turn the gradient at magnitudes into that at pre-activations; how much of it the encoder's bias does not get."""
+    assert weights.log_scale is not None
+    assert weights.magnitude_bias is not None
+    _grad(weights.log_scale).copy_(sum_by_feature(rows, at_pre * _unbiased(weights, rows.features, pre)))
+    _grad(weights.magnitude_bias).copy_(sum_by_feature(rows, at_pre))
+    at_pre.mul_(weights.log_scale.exp()[rows.features])
+    return sum_by_feature(rows, at_pre)
+
+
+def _add_gate(
+    weights: Weights, rows: Pattern, pre: Tensor, values: Tensor, at_pre: Tensor, error: Tensor, weight: float
+) -> Tensor:
+    by_gate = add_times(error.clone(), rows, pre - values, weights.decoder)
+    at_pre.add_(sampled(rows, by_gate, weights.decoder), alpha=2 / len(error)).add_(weight)
+    return by_gate.square().sum() / len(error) + weight * pre.sum()
+
+
 def _add_tanh(
     weights: Weights, rows: Pattern, values: Tensor, at_values: Tensor, slope: float, weight: float
 ) -> Tensor:
-    norms = torch.linalg.vector_norm(weights.decoder, dim=1)
+    norms = row_norms(weights)
     scale = slope * norms[rows.features]
     heights = torch.tanh(scale * values)
     steepness = 1 - heights.square()
     at_values.addcmul_(scale, steepness, value=weight)
     at_norms = sum_by_feature(rows, values * steepness) * (slope * weight)
-    _grad(weights.decoder).addcmul_((at_norms / norms).unsqueeze(1), weights.decoder)
+    _add_to_norms(weights, at_norms)
     return weight * heights.sum()
 
 
@@ -194,7 +230,7 @@ def _add_pre_activation(
     weights: Weights, rows: Pattern, pre: Tensor, at_pre: Tensor, x: Tensor, weight: float
 ) -> Tensor:
     """Σ relu(θ - pre) over all pairs, from the sum over all of them without relu and the few that are above θ."""
-    norms = torch.linalg.vector_norm(weights.decoder, dim=1)
+    norms = row_norms(weights)
     theta = torch.zeros_like(norms) if weights.log_threshold is None else weights.log_threshold.exp()
     above = (pre > theta[rows.features]).to(pre.dtype)
     at_pre.addcmul_(norms[rows.features], above, value=weight)
@@ -202,8 +238,15 @@ def _add_pre_activation(
     if weights.log_threshold is not None:
         n_below = len(x) - sum_by_feature(rows, above)
         _grad(weights.log_threshold).addcmul_(norms * theta, n_below, value=weight)
-    _grad(weights.decoder).addcmul_((depths / norms).unsqueeze(1), weights.decoder, value=weight)
+    _add_to_norms(weights, depths * weight)
     return weight * (depths * norms).sum()
+
+
+def _add_to_norms(weights: Weights, at_norms: Float[Tensor, " feature"]) -> None:
+    """Add to the decoder's gradient what a gradient at `row_norms` makes there."""
+    parts, grads = (one.unflatten(1, (weights.n_sites, -1)) for one in (weights.decoder, _grad(weights.decoder)))
+    norms = part_norms(weights.decoder, weights.n_sites)
+    grads.addcmul_((at_norms[:, None] / norms).unsqueeze(2), parts)
 
 
 def _grad(weight: Tensor) -> Tensor:

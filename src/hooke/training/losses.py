@@ -5,8 +5,15 @@ penalty: relu Σ aᵢ |dᵢ| (Bricken 2023, decoder norms as in Conerly 2024); j
 (Rajamanoharan 2024); for both, where it is asked for, Σ tanh(c aᵢ |dᵢ|) instead and Σ relu(θᵢ - preᵢ) |dᵢ| besides
 (Anthropic, January 2025); none where features compete (Gao 2024; Bussmann 2024, 2025)
 
+gated (Rajamanoharan 2024, "Improving dictionary learning with gated sparse autoencoders"): with g the encoder's
+pre-activations and m = exp(r) · (g without its bias) + b, activations are relu(m) where g > 0; the penalty is
+Σ relu(gᵢ), and relu(g) has to reconstruct, too, through a decoder that this part of the loss does not move.
+
 Features that write to several layers have one decoder vector for each, side by side: dᵢ is all of them together, so a
 feature pays once however many layers it writes to. Their losses are taken over all layers at once.
+
+A crosscoder (Lindsey 2024, "Sparse crosscoders for cross-layer features and model diffing") reads several sites side by
+side and reconstructs them all: |dᵢ| is the sum of the norms of its parts there, so a feature pays for each site.
 """
 
 from collections.abc import Sequence
@@ -19,7 +26,7 @@ from torch import Tensor
 from hooke.dictionaries.activation_functions import batch_threshold, soft_jumprelu, soft_step
 from hooke.dictionaries.sparse import largest
 from hooke.training.config import TrainConfig
-from hooke.training.weights import Weights
+from hooke.training.weights import Weights, row_norms
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,9 @@ def dense_loss(
     target = x[:, :-1] if target is None else target
     acts, penalty, threshold = _activate(weights, pre, config, sparsity)
     reconstruction = _without_features(weights, x, target)
+    if config.kind == "gated":
+        by_gate = reconstruction.detach() + torch.relu(pre) @ weights.decoder.detach()
+        penalty = penalty + (by_gate - target).square().sum()
     loss, first = x.new_zeros(()), 0
     for last in config.prefixes:
         reconstruction = reconstruction + acts[:, first:last] @ weights.decoder[first:last]
@@ -95,7 +105,9 @@ def _counts(weights: Weights, pre: Tensor, acts: Tensor, config: TrainConfig) ->
     """On how many tokens each feature fired, and the share of pairs that have a gradient."""
     with torch.no_grad():
         active = acts > 0
-        graded = active if weights.log_threshold is None else pre > weights.log_threshold.exp() - config.bandwidth / 2
+        graded = pre > 0 if config.kind == "gated" else active
+        if weights.log_threshold is not None:
+            graded = pre > weights.log_threshold.exp() - config.bandwidth / 2
         return active.sum(0).to(pre.dtype), float(graded.sum()) / graded.numel()
 
 
@@ -105,13 +117,19 @@ def _activate(weights: Weights, pre: Tensor, config: TrainConfig, sparsity: floa
     match config.kind:
         case "relu":
             acts, theta = torch.relu(pre), nothing
-            own = acts.sum(0) @ torch.linalg.vector_norm(weights.decoder, dim=1)
+            own = acts.sum(0) @ row_norms(weights)
             return acts, _penalty(weights, pre, acts, theta, own, config, sparsity), 0.0
         case "jumprelu":
             assert weights.log_threshold is not None
             step = soft_step(pre, weights.log_threshold, config.bandwidth, to_pre=config.ste_to_encoder)
             acts, theta = soft_jumprelu(pre, step, weights.log_threshold), weights.log_threshold.exp()
             return acts, _penalty(weights, pre, acts, theta, step.sum(), config, sparsity), 0.0
+        case "gated":
+            assert weights.log_scale is not None
+            assert weights.magnitude_bias is not None
+            magnitude = weights.log_scale.exp() * (pre - weights.encoder[:, -1]) + weights.magnitude_bias
+            acts = torch.where(pre > 0, torch.relu(magnitude), 0)
+            return acts, sparsity * torch.relu(pre).sum(), 0.0
         case "topk":
             values, indices = largest(pre, config.k)
             return torch.zeros_like(pre).scatter(-1, indices, torch.relu(values)), nothing, 0.0
@@ -124,7 +142,7 @@ def _penalty(
     weights: Weights, pre: Tensor, acts: Tensor, theta: Tensor, own: Tensor, config: TrainConfig, sparsity: float
 ) -> Tensor:
     """The weighted penalty: the kind's own or tanh's, and that on what is far from firing."""
-    norms = torch.linalg.vector_norm(weights.decoder, dim=1)
+    norms = row_norms(weights)
     found = own if config.tanh_slope is None else torch.tanh(config.tanh_slope * norms * acts).sum()
     if not config.pre_activation:
         return sparsity * found

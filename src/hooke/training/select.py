@@ -51,7 +51,7 @@ def select(
     match config.kind:
         case "topk":
             return _chunked(weights, x, buffer, lambda pre: _largest_pairs(pre, config.k))
-        case "relu":
+        case "relu" | "gated":
             return _above(weights, x, buffer, 0.0)
         case "jumprelu":
             assert weights.log_threshold is not None

@@ -14,7 +14,7 @@ from hooke.training.losses import Outcome, dense_joint_loss, dense_loss
 from hooke.training.revive import Firing, add_revival, new_firing
 from hooke.training.schedule import learning_rate, sparsity_weight
 from hooke.training.select import Active, new_buffer, select
-from hooke.training.weights import Calibration, Weights, first_weights, prepare
+from hooke.training.weights import Calibration, Weights, first_weights, part_norms, prepare
 
 # Decoder rows are normalised this many at a time, so that they are still in cache for the division.
 _ROWS = 512
@@ -68,8 +68,9 @@ def start(
     """A run before its first step; runs side by side have numbers, so that their first weights differ."""
     generator = torch.Generator().manual_seed(config.seed + number)
     d_out = None if target is None else len(target.centre)
-    first = first_weights(config, len(calibration.centre), generator=generator, d_out=d_out, n_targets=n_targets)
-    weights = Weights(**{name: tensor.to(device) for name, tensor in first.named()})
+    shape = {"d_out": d_out, "n_targets": n_targets, "n_sites": len(calibration.scales)}
+    first = first_weights(config, len(calibration.centre), generator=generator, **shape)
+    weights = replace(first, **{name: tensor.to(device) for name, tensor in first.named()})
     calibration = replace(calibration, centre=calibration.centre.to(device))
     target = None if target is None else replace(target, centre=target.centre.to(device))
     share = config.k / config.n_features if config.is_competitive else 1.0
@@ -133,10 +134,10 @@ def _step(state: State, x: Tensor, outcome: Outcome) -> None:
     state.optimiser.param_groups[0]["lr"] = learning_rate(config, state.tokens / config.n_tokens)
     with torch.no_grad():
         if config.has_unit_rows:
-            _project(weights.decoder)
+            _project(weights)
         state.optimiser.step()
         if config.has_unit_rows:
-            _normalise(weights.decoder)
+            _normalise(weights)
     _account(state, outcome, len(x))
 
 
@@ -168,16 +169,22 @@ def _selected(state: State, x: Tensor) -> Active:
         return select(state.weights, x, state.config, buffer=state.buffer, last_threshold=state.last_threshold)
 
 
-def _project(decoder: Tensor) -> None:
+def _project(weights: Weights) -> None:
     """Take out of each row's gradient what would only change its norm."""
-    assert decoder.grad is not None
-    for rows, grad in zip(decoder.split(_ROWS), decoder.grad.split(_ROWS), strict=True):
-        grad.addcmul_((grad * rows).sum(1, keepdim=True), rows, value=-1)
+    assert weights.decoder.grad is not None
+    for rows, grad in zip(weights.decoder.split(_ROWS), weights.decoder.grad.split(_ROWS), strict=True):
+        if weights.n_sites == 1:
+            grad.addcmul_((grad * rows).sum(1, keepdim=True), rows, value=-1)
+        else:
+            # The sum of the parts' norms grows along the parts' unit vectors, which are a vector of n_sites squared.
+            parts, grads = (one.unflatten(1, (weights.n_sites, -1)) for one in (rows, grad))
+            units = parts / torch.linalg.vector_norm(parts, dim=2, keepdim=True).clamp(min=1e-12)
+            grads.addcmul_((grads * units).sum((1, 2), keepdim=True) / weights.n_sites, units, value=-1)
 
 
-def _normalise(decoder: Tensor) -> None:
-    for rows in decoder.split(_ROWS):
-        rows.div_(torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp(min=1e-12))
+def _normalise(weights: Weights) -> None:
+    for rows in weights.decoder.split(_ROWS):
+        rows.div_(part_norms(rows, weights.n_sites).sum(1, keepdim=True).clamp(min=1e-12))
 
 
 def _account(state: State, outcome: Outcome, n_tokens: int) -> None:

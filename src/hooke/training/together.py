@@ -17,6 +17,7 @@ from hooke.dictionaries.sets import TranscoderSet, set_of
 from hooke.errors import BadConfig, ShapeMismatch
 from hooke.sites import Site
 from hooke.training.config import TrainConfig
+from hooke.training.crosscoders import calibrate_sites, fold_sites
 from hooke.training.losses import Outcome
 from hooke.training.state import State, advance, advance_jointly, start
 from hooke.training.weights import Unscaled, calibrate, fold, prepare, unscaled
@@ -35,6 +36,8 @@ class Layout:
     """What each part writes."""
     crosses_layers: bool = False
     """Whether a part writes to all later parts' outputs, too."""
+    is_crosscoder: bool = False
+    """Whether all sites are read, and written, by one dictionary."""
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -92,7 +95,8 @@ def begin(
         found = f"It has {sample.shape[1]} columns."
         raise ShapeMismatch(f"A batch does not hold {len(layout.sites)} sites of one width.", found, "")
     inputs, outputs = _parted(layout, sample)
-    units = [calibrate(part, config) for part in inputs]
+    n_sites = len(layout.reads) if layout.is_crosscoder else 1
+    units = [calibrate_sites(part, config, n_sites) for part in inputs]
     targets = [None] * len(units) if layout.reads == layout.writes else [calibrate(part, config) for part in outputs]
     states = [
         start(
@@ -161,6 +165,17 @@ def finish(together: Together, *, name: str, model: str) -> Dictionary | Transco
     layout, states = together.layout, together.states
     if layout.crosses_layers:
         return _crosslayer(together, name, model)
+    if layout.is_crosscoder:
+        (state,) = states
+        return fold_sites(
+            state.weights,
+            state.calibration,
+            state.config,
+            threshold=state.threshold,
+            name=name,
+            model=model,
+            sites=layout.reads,
+        )
     folded = [
         fold(
             state.weights,
@@ -209,6 +224,8 @@ def _folded(made: dict[int, Unscaled]) -> tuple[str, ...]:
 
 def _parted(layout: Layout, batch: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     """What the parts read, and what they write."""
+    if layout.is_crosscoder:
+        return [batch], [batch]
     columns = batch.chunk(len(layout.sites), dim=1)
     if layout.reads == layout.writes:
         return columns, columns
@@ -220,5 +237,5 @@ def _require_possible(config: TrainConfig, layout: Layout) -> None:
         raise BadConfig(
             "A dictionary that reconstructs what it reads has no skip.", "", "Leave it out, or train transcoders."
         )
-    if layout.crosses_layers and config.kind == "matryoshka":
-        raise BadConfig("A cross-layer transcoder has no nested dictionaries.", "", "Take another kind.")
+    if layout.crosses_layers and config.kind in ("matryoshka", "gated"):
+        raise BadConfig(f"No cross-layer transcoder of kind {config.kind} can be trained.", "", "Take another kind.")

@@ -61,6 +61,28 @@ def train(
     return made
 
 
+def train_crosscoder(
+    config: TrainConfig,
+    batches: Batches,
+    *,
+    layout: Layout,
+    model_name: str,
+    folder: Path,
+    inputs: Mapping[str, Any] | None = None,
+    device: str | torch.device = "cpu",
+) -> Dictionary:
+    """Train one dictionary that reads and writes all of `layout.sites`, which batches have side by side; see `train`.
+
+    Raises:
+        ShapeMismatch: the sites are not of one width.
+        BadConfig, BadRequest, HookeError, LabBusy, OutOfSpace: see `train_replacement`.
+    """
+    task = {"config": to_dict(config), "crosscoder": [str(site) for site in layout.sites], "model": model_name}
+    made = _train(config, batches, layout, task | {"inputs": dict(inputs or {})}, folder, torch.device(device))
+    assert isinstance(made, Dictionary)
+    return made
+
+
 def train_replacement(
     config: TrainConfig,
     batches: Batches,

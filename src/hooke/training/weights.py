@@ -17,14 +17,23 @@ _MEDIAN_STEPS = 50
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The units of training: (x - centre) · scale has mean squared norm d, once long inputs are shortened."""
+    """The units of training: (x - centre) · scale has mean squared norm d, once long inputs are shortened.
+
+    A crosscoder's sites stand side by side, as wide as each other, each with a scale of its own.
+    """
 
     centre: Float[Tensor, " d"]
     """What is subtracted from the input."""
-    scale: float
-    """What it is multiplied by after that."""
-    longest: float
-    """Norm to which longer inputs are shortened, in units of training."""
+    scales: tuple[float, ...]
+    """What each site is multiplied by after that."""
+    longest: tuple[float, ...]
+    """Norm to which longer inputs of each site are shortened, in units of training."""
+
+    @property
+    def scale(self) -> float:
+        """The scale of the only site."""
+        (scale,) = self.scales
+        return scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +50,19 @@ class Weights:
     """jumprelu: logarithm of each feature's threshold."""
     skip: Float[Tensor, "d_in d_out"] | None = None
     """What the input reaches the output by, besides the features."""
+    log_scale: Float[Tensor, " feature"] | None = None
+    """gated: logarithm of what the encoder is multiplied by for magnitudes; the encoder itself, bias and all, is the
+    gate's."""
+    magnitude_bias: Float[Tensor, " feature"] | None = None
+    """gated: the magnitudes' own bias."""
+    n_sites: int = 1
+    """Crosscoders: of how many sites the columns of `decoder` are."""
 
     def named(self) -> Iterator[tuple[str, Tensor]]:
         """The tensors that are there, by name."""
         for field in fields(self):
             tensor = getattr(self, field.name)
-            if tensor is not None:
+            if isinstance(tensor, Tensor):
                 yield field.name, tensor
 
 
@@ -54,8 +70,10 @@ def prepare(batch: Float[Tensor, "token d"], calibration: Calibration) -> Float[
     """A batch in the units of training, long inputs shortened, with a last column of ones."""
     x = batch.new_ones(len(batch), batch.shape[1] + 1)
     centred = torch.sub(batch, calibration.centre, out=x[:, :-1])
-    norms = torch.linalg.vector_norm(centred, dim=1, keepdim=True)
-    centred.mul_((calibration.longest / norms).clamp_(max=calibration.scale))
+    parts = centred.chunk(len(calibration.scales), dim=1)
+    for part, scale, longest in zip(parts, calibration.scales, calibration.longest, strict=True):
+        norms = torch.linalg.vector_norm(part, dim=1, keepdim=True)
+        part.mul_((longest / norms).clamp_(max=scale))
     return x
 
 
@@ -71,7 +89,7 @@ def calibrate(sample: Float[Tensor, "token d"], config: TrainConfig) -> Calibrat
     spread = norms.clamp(max=limit).square().mean()
     # A constant input has nothing to scale; any scale is as good.
     scale = float((sample.shape[-1] / spread).sqrt()) if spread > 0 else 1.0
-    return Calibration(middle.float(), scale, float(limit) * scale if spread > 0 else math.inf)
+    return Calibration(middle.float(), (scale,), (float(limit) * scale if spread > 0 else math.inf,))
 
 
 def geometric_median(points: Float[Tensor, "token d"]) -> Float[Tensor, " d"]:
@@ -87,22 +105,46 @@ def geometric_median(points: Float[Tensor, "token d"]) -> Float[Tensor, " d"]:
 
 
 def first_weights(
-    config: TrainConfig, d: int, *, generator: torch.Generator, d_out: int | None = None, n_targets: int = 1
+    config: TrainConfig,
+    d: int,
+    *,
+    generator: torch.Generator,
+    d_out: int | None = None,
+    n_targets: int = 1,
+    n_sites: int = 1,
 ) -> Weights:
     """Random unit decoder rows, biases at 0. Without `d_out` the input is reconstructed and the encoder equals them.
 
-    Otherwise encoder rows are random unit rows of their own, and the decoder's have a part for each target.
+    Of a crosscoder's rows the parts' norms sum to 1, and encoder rows are longer by what decoder rows are shorter.
+    Otherwise, with `d_out`, encoder rows are random unit rows of their own; the decoder's have a part for each target.
     """
     decoder = _unit_rows(config.n_features, (d_out or d) * n_targets, generator)
     encoder = decoder if d_out is None else _unit_rows(config.n_features, d, generator)
+    if n_sites > 1:
+        lengths = part_norms(decoder, n_sites).sum(1, keepdim=True)
+        encoder, decoder = encoder * lengths, decoder / lengths
     start = torch.tensor(config.first_threshold).log()
+    is_gated = config.kind == "gated"
     return Weights(
         encoder=functional.pad(encoder, (0, 1)),
         decoder=decoder,
         decoder_bias=torch.zeros(d_out or d),
         log_threshold=torch.full((config.n_features,), float(start)) if config.kind == "jumprelu" else None,
         skip=torch.zeros(d, d_out) if config.skip and d_out is not None else None,
+        log_scale=torch.zeros(config.n_features) if is_gated else None,
+        magnitude_bias=torch.zeros(config.n_features) if is_gated else None,
+        n_sites=n_sites,
     )
+
+
+def part_norms(decoder: Float[Tensor, "feature d_outs"], n_sites: int) -> Float[Tensor, "feature site"]:
+    """How much each feature writes to each site."""
+    return torch.linalg.vector_norm(decoder.unflatten(1, (n_sites, -1)), dim=2)
+
+
+def row_norms(weights: Weights) -> Float[Tensor, " feature"]:
+    """How much each feature writes per unit of activation: over several sites the sum of the norms, not their root."""
+    return part_norms(weights.decoder, weights.n_sites).sum(1)
 
 
 def _unit_rows(n_rows: int, d: int, generator: torch.Generator) -> Float[Tensor, "row d"]:
@@ -175,11 +217,14 @@ def unscaled(
     centre, own = calibration.centre.cpu(), outputs[0].scale
     d, d_out = len(centre), len(outputs[0].centre)
     encoder, bias = trained["encoder"].split((d, 1), dim=1)
+    bias, in_training = bias.squeeze(1), _thresholds(trained, config, threshold)
+    if "log_scale" in trained:
+        encoder, bias = encoder * trained["log_scale"].exp()[:, None], trained["magnitude_bias"]
     encoder = encoder * (calibration.scale / own)
     scales = torch.tensor([own / output.scale for output in outputs])
     tensors = {
         "W_enc": encoder.t().contiguous(),
-        "b_enc": bias.squeeze(1) / own - encoder @ centre,
+        "b_enc": bias / own - encoder @ centre,
         "W_dec": trained["decoder"].unflatten(1, (len(outputs), d_out)) * scales[:, None],
         "b_dec": trained["decoder_bias"] / own + outputs[0].centre.cpu(),
     }
@@ -187,9 +232,19 @@ def unscaled(
         tensors["W_skip"] = trained["skip"] * (calibration.scale / own)
         tensors["b_dec"] = tensors["b_dec"] - centre @ tensors["W_skip"]
     if ACTIVATION[config.kind] == "jumprelu":
-        in_training = torch.full((config.n_features,), threshold)
-        tensors["threshold"] = (trained["log_threshold"].exp() if "log_threshold" in trained else in_training) / own
+        tensors["threshold"] = in_training / own
     folded = (f"input_scale={calibration.scale:.6g}", f"input_centre={config.centre}")
     if outputs[0] is not calibration:
         folded += (f"output_scale={own:.6g}", f"output_centre={config.centre}")
     return Unscaled(tensors, folded)
+
+
+def _thresholds(trained: dict[str, Tensor], config: TrainConfig, threshold: float) -> Float[Tensor, " feature"]:
+    """What pre-activations have to exceed, in the units of training."""
+    if "log_threshold" in trained:
+        return trained["log_threshold"].exp()
+    if "log_scale" in trained:
+        # What the magnitude is where the gate opens. Below 0 relu closes it, too.
+        gate_bias = trained["encoder"][:, -1]
+        return (trained["magnitude_bias"] - trained["log_scale"].exp() * gate_bias).clamp(min=0)
+    return torch.full((config.n_features,), threshold)
