@@ -13,7 +13,7 @@ WITHOUT_GAIN = "ln2.hook_normalized"
 
 _LAYER = re.compile(r"blocks\.([0-9]{1,6})\.(.+)")
 _MODULE = re.compile(
-    r"(?:[a-z_]+\.)*(?:layers|h)\.([0-9]{1,6})(?:\.([a-z_0-9]+(?:\.[a-z_0-9]+)?))??(?:\.(input|output))?"
+    r"(?:[a-z_]+\.)*(?:layers|h)\.([0-9]{1,6})(?:\.([a-z_0-9]+(?:\.[a-z_0-9]+)??))??(?:\.(input|output))?"
 )
 # By a module's path inside its block: the kinds of what it reads and of what it returns.
 _OF_MODULE: dict[str, tuple[str | None, str | None]] = {
