@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from hooke.cli.app import main
-from hooke.dictionaries import load_replacement
+from hooke.dictionaries import Dictionary, DictionaryConfig, load_dictionary, load_replacement
+from hooke.dictionaries.dictionary import weight_shapes
 from hooke.dictionaries.formats.circuit_tracer import write_circuit_tracer
 from hooke.dictionaries.formats.native_sets import save_replacement, save_set
+from hooke.dictionaries.formats.saelens_write import write_saelens
 from tests.cli.conftest import Hooke
 from tests.cli.tiny_lab import TinyLab, write_dictionary
 from tests.dictionaries.transcoders import transcoder_set
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "saelens"
 EVAL = "dictionary eval tiny --corpus CORPUS --context 32 --tokens 640 --loss-windows 2"
 
 
@@ -74,6 +77,42 @@ def test_transcoders_go_out_and_come_in(hooke: Hooke, tiny: TinyLab, tmp_path: P
         shutil.rmtree(tiny.lab.path("dictionaries", name))
 
 
+def test_a_single_dictionary_goes_out_and_comes_in(hooke: Hooke, tiny: TinyLab, tmp_path: Path):
+    out = hooke(f"dictionary export tiny {tmp_path}/out --format saelens --model owner/tiny --json").data
+    assert (out["model"], out["kind"], out["n_features"], out["reads"]) == ("owner/tiny", "topk", 48, "resid_post.1")
+    data = hooke(f"dictionary import {tmp_path}/out back --storage float16 --json").data
+    assert (data["model"], data["reads"]) == ("owner/tiny", "resid_post.1")
+    moved = hooke(f"dictionary import {tmp_path}/out moved --model MODEL --site resid_pre.1 --json").data
+    assert (moved["model"], moved["reads"]) == (str(tiny.model), "resid_pre.1")
+    before, back, moved = (load_dictionary(name, lab=tiny.lab) for name in ("tiny", "back", "moved"))
+    assert (back.name, back.config.k) == ("back", 4)
+    torch.testing.assert_close(back.W_dec, before.W_dec, rtol=1e-3, atol=1e-3)
+    assert torch.equal(moved.W_enc, before.W_enc)
+    assert '"folder": "out"' in (tiny.lab.path("dictionaries", "back") / "provenance.json").read_text()
+    for name in ("back", "moved"):
+        shutil.rmtree(tiny.lab.path("dictionaries", name))
+
+
+def test_what_was_folded_on_import_is_shown(hooke: Hooke, tiny: TinyLab):
+    data = hooke(f"dictionary import {GOLDEN / 'scaled'} scaled --input-scale 0.5 --json").data
+    assert (data["folded in"], data["L0, by its own files"]) == ("input_scale=0.5, b_dec", "2.5")
+    # What was folded and claimed stays known.
+    kept = load_dictionary("scaled", lab=tiny.lab).config
+    assert (kept.folded, kept.claims and kept.claims.l0) == (("input_scale=0.5", "b_dec"), 2.5)
+    shutil.rmtree(tiny.lab.path("dictionaries", "scaled"))
+
+
+def test_heads_side_by_side_fit_the_site_that_has_them(hooke: Hooke, tiny: TinyLab, tmp_path: Path):
+    config = DictionaryConfig(
+        name="heads", model="m", kind="relu", reads=("z.1",), writes=("z.1",), n_features=5, d_in=32, d_out=32
+    )
+    made = {name: torch.ones(shape) for name, shape in weight_shapes(config).items()}
+    write_saelens(Dictionary(config, **made), tmp_path / "heads")
+    assert hooke(f"dictionary import {tmp_path}/heads heads --model MODEL --json").data["reads"] == "z.1"
+    assert hooke(EVAL.replace("tiny", "heads") + " --json").data["measured"]["sites"] == ["z.1", "z.1"]
+    shutil.rmtree(tiny.lab.path("dictionaries", "heads"))
+
+
 def test_eval_of_transcoders_shows_each_layer_and_all_together(hooke: Hooke, tiny: TinyLab):
     made = transcoder_set(d_in=32, d_out=32)
     save_replacement(made, tiny.lab.path("dictionaries", "small"), name="small", model=str(tiny.model))
@@ -90,6 +129,10 @@ def test_eval_of_transcoders_shows_each_layer_and_all_together(hooke: Hooke, tin
 def test_imports_and_exports_that_cannot_be(hooke: Hooke, tiny: TinyLab, tmp_path: Path):
     write_circuit_tracer(transcoder_set(), tmp_path / "out")
     for command, said in (
+        (f"dictionary import {tmp_path}/out back --site mlp_in.0", f"'{tmp_path}/out' has transcoders of layers"),
+        (f"dictionary import {GOLDEN}/standard back --model MODEL", "Dictionary 'standard' does not fit the model"),
+        (f"dictionary import {GOLDEN}/standard back --site resid", "No site 'resid'."),
+        (f"dictionary export tiny {tmp_path}/new --format saelen", "No format 'saelen'. Did you mean 'saelens'?"),
         (f"dictionary import {tmp_path}/out tiny", "There is a dictionary 'tiny' already."),
         (f"dictionary import {tmp_path}/none back", f"No dictionary at '{tmp_path}/none'."),
         (f"dictionary import {tmp_path}/out back --model MODEL", "'out' does not fit the model"),

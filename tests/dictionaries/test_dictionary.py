@@ -193,7 +193,7 @@ class FakeModel:
     def __init__(self, width: int) -> None:
         self._width = width
 
-    def width(self, site: Site) -> int:
+    def row_width(self, site: Site) -> int:
         if site.layer is not None and site.layer > 1:
             raise UnknownSite(f"No site '{site}'.")
         return self._width

@@ -3,12 +3,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from hooke.dictionaries import load
+from hooke.dictionaries import Dictionary, load
 from hooke.dictionaries.formats.native import save_dictionary
-from hooke.dictionaries.load import find_dictionary, load_dictionary
+from hooke.dictionaries.formats.native_sets import save_set
+from hooke.dictionaries.load import find_dictionary, load_any, load_dictionary
 from hooke.errors import BadArtefact, UnknownName
 from hooke.lab import open_lab
 from tests.dictionaries.test_dictionary import dictionary
+from tests.dictionaries.transcoders import LAYERS, transcoder_set
 
 
 @pytest.fixture
@@ -34,6 +36,17 @@ def test_the_lab_goes_before_the_starters(starters: Path):
     save_dictionary(dictionary("topk"), open_lab().path("dictionaries", "smollm2-res"))
     save_dictionary(dictionary("relu"), starters / "smollm2-res")
     assert find_dictionary("smollm2-res") == open_lab().path("dictionaries", "smollm2-res")
+
+
+def test_one_or_several_layers_are_opened_for_what_they_are(tmp_path: Path):
+    save_set(transcoder_set(), tmp_path / "set")
+    several = load_any(tmp_path / "set")
+    assert not isinstance(several, Dictionary)
+    assert several.layers == LAYERS
+    save_dictionary(dictionary("relu"), tmp_path / "one")
+    one = load_any(tmp_path / "one", dtype=torch.float16)
+    assert isinstance(one, Dictionary)
+    assert one.W_enc.dtype == torch.float16
 
 
 def test_dtype_is_as_asked(tmp_path: Path):

@@ -108,6 +108,8 @@ def test_widths(model: Model) -> None:
     for site in run:
         if site.kind != "pattern":
             assert run[site].shape[-1] == model.width(site), site
+        if site.kind not in ("pattern", "q", "k", "v"):
+            assert run[site][0, 0].numel() == model.row_width(site), site
     assert Site("logits") in run
 
 

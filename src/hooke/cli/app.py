@@ -30,8 +30,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("train:train", "Train a dictionary on a model's activations."),
     "dictionary list": ("dictionary:list_dictionaries", "List the dictionaries in the lab, and the starters."),
     "dictionary eval": ("dictionary:evaluate", "Measure how well a dictionary stands in for what it reads."),
-    "dictionary import": ("dictionary:import_", "Take transcoders that another tool made into the lab."),
-    "dictionary export": ("dictionary:export", "Write transcoders as the files that other circuit tracers read."),
+    "dictionary import": ("dictionary:import_", "Take a dictionary that another tool made into the lab."),
+    "dictionary export": ("dictionary:export", "Write a dictionary as the files that another tool reads."),
     "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),
     "search": (
         "search:search",

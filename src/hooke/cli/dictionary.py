@@ -7,12 +7,12 @@ from hooke.cli.answer import Answer
 from hooke.cli.claims import claims
 from hooke.cli.options import Everywhere, ModelOptions, TextOptions
 from hooke.cli.terminal import bars, note, table, title
-from hooke.errors import BadRequest, HookeError
+from hooke.errors import BadRequest, HookeError, UnknownName, did_you_mean
 from hooke.lab import Lab
 from hooke.pages.numerals import number, percent
 
 if TYPE_CHECKING:
-    from hooke.dictionaries import Replacement
+    from hooke.dictionaries import Dictionary, Replacement
 
 Storage = Literal["float32", "float16", "int8"]
 
@@ -101,28 +101,39 @@ def import_(
     /,
     *,
     model: str | None = None,
+    site: str | None = None,
+    input_scale: float | None = None,
     storage: Storage = "float32",
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
-    """Take transcoders that another tool made into the lab.
+    """Take a dictionary, or transcoders of several layers, that another tool made into the lab.
 
-    Read are per-layer transcoder sets and cross-layer transcoders with a config.yaml, and folders of one archive per
-    layer; docs/transcoders.md says which. Nothing is fetched: the files have to be in the folder.
+    docs/formats.md says which files are read and what is folded into the weights, docs/transcoders.md the same of
+    transcoders. Nothing is fetched: the files have to be in the folder.
 
     Parameters
     ----------
     folder
         Folder with the files.
     name
-        Name of the transcoders in the lab.
+        Its name in the lab.
     model
-        Their model. Needed where the files do not name it, and where they read the stream without the norm's gain.
+        Its model, which its widths are held against. Needed where the files do not name it, and where they read the
+        stream without the norm's gain.
+    site
+        The site that a single dictionary reads, where its files leave it out or are wrong: resid_post.12, ...
+    input_scale
+        What the inputs of a single dictionary were multiplied by in training, where its files leave that out.
     storage
-        float32, float16, or, for transcoders of single layers, int8.
+        float32, float16, or, for what is not cross-layer, int8.
     """
-    from hooke.dictionaries import load_replacement
+    from dataclasses import replace
+
+    from hooke.dictionaries import Dictionary, check_fits, save_dictionary
     from hooke.dictionaries.formats.native_sets import save_replacement
+    from hooke.dictionaries.formats.published import Given
+    from hooke.dictionaries.load import load_any
     from hooke.dictionaries.replacement import check_replacement
     from hooke.lab import provenance
     from hooke.models.norms import norms_of
@@ -132,15 +143,22 @@ def import_(
     if target.exists():
         raise BadRequest(f"There is a dictionary '{name}' already.", f"It is in {target}.", "Choose another name.")
     subject = loading.load(model, lab) if model else None
-    norms = norms_of(subject) if subject else None
-    opened = load_replacement(folder, lab=lab, model=subject.name if subject else None, norms=norms)
+    norms, called = (norms_of(subject), subject.name) if subject else (None, None)
+    given = Given(model=called, site=site, norms=norms, input_scale=input_scale)
+    opened, origin = load_any(folder, lab=lab, given=given), provenance(inputs={"folder": folder.name})
+    if isinstance(opened, Dictionary):
+        if subject is not None:
+            check_fits(opened, subject)
+        opened.describe(replace(opened.config, name=name, model=model or opened.config.model))
+        save_dictionary(opened, target, storage=storage, provenance=origin)
+        return _written(name, target, opened.config.model, _of_one(opened))
+    if site is not None or input_scale is not None:
+        do = "Leave out --site and --input-scale."
+        raise BadRequest(f"'{folder}' has transcoders of layers {_of_layers(opened)['reads']}.", "", do)
     if subject is not None:
         check_replacement(opened, subject)
-    origin = provenance(inputs={"folder": folder.name})
     save_replacement(opened, target, name=name, model=model, storage=storage, provenance=origin)
-    facts = {"name": name, "folder": target, "model": model or opened.model, **_of_layers(opened)}
-    rows = [("features", number(facts["n_features"])), ("reads", facts["reads"]), ("folder", target)]
-    return Answer(data=facts, shown=(title(name, f"of {facts['model']}"), table(("", ""), rows)))
+    return _written(name, target, model or opened.model, _of_layers(opened))
 
 
 def export(
@@ -148,30 +166,54 @@ def export(
     folder: Path,
     /,
     *,
+    format: str = "circuit-tracer",
     model: str | None = None,
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
-    """Write transcoders as the files that other circuit tracers read.
+    """Write a dictionary or transcoders as the files that another tool reads.
 
     Parameters
     ----------
     name
-        Transcoders or a cross-layer transcoder of the lab.
+        A dictionary or transcoders of the lab. NAME.5 is the transcoder of layer 5.
     folder
         Where to write; it must not be there yet.
+    format
+        Whose files: the tool's name, see docs/formats.md. Circuit-tracer's hold transcoders of all layers.
     model
-        What the model is called on the hub, where that is not the name that the transcoders carry.
+        What the model is called on the hub, where that is not the name that the dictionary carries.
     """
-    from hooke.dictionaries import load_replacement
-    from hooke.dictionaries.formats.circuit_tracer import write_circuit_tracer
+    from hooke.dictionaries import load_dictionary, load_replacement
+    from hooke.dictionaries.formats.written import OF_LAYERS, OF_ONE
 
     if folder.exists():
         raise BadRequest(f"'{folder}' is there already.", "", "Choose another folder.")
-    opened = load_replacement(name, lab=everywhere.lab)
-    write_circuit_tracer(opened, folder, model=model)
-    facts = {"name": opened.name, "folder": folder, "model": model or opened.model, **_of_layers(opened)}
-    rows = [("features", number(facts["n_features"])), ("reads", facts["reads"]), ("folder", folder)]
-    return Answer(data=facts, shown=(title(opened.name, f"of {facts['model']}"), table(("", ""), rows)))
+    if format in OF_LAYERS:
+        opened = load_replacement(name, lab=everywhere.lab)
+        OF_LAYERS[format](opened, folder, model=model)
+        return _written(opened.name, folder, model or opened.model, _of_layers(opened))
+    if format not in OF_ONE:
+        known = (*OF_LAYERS, *OF_ONE)
+        raise UnknownName(f"No format '{format}'.", did_you_mean(format, known), f"Formats: {', '.join(known)}.")
+    one = load_dictionary(name, lab=everywhere.lab)
+    OF_ONE[format](one, folder, model=model)
+    return _written(one.name, folder, model or one.config.model, _of_one(one))
+
+
+def _of_one(dictionary: "Dictionary") -> dict[str, Any]:
+    config = dictionary.config
+    facts: dict[str, Any] = {"kind": config.kind, "n_features": config.n_features, "reads": " ".join(config.reads)}
+    facts |= {} if config.writes == config.reads else {"writes": " ".join(config.writes)}
+    facts |= {"folded in": ", ".join(config.folded)} if config.folded else {}
+    l0 = config.claims.l0 if config.claims else None
+    return facts if l0 is None else facts | {"L0, by its own files": number(l0)}
+
+
+def _written(name: str, folder: Path, model: str, facts: dict[str, Any]) -> Answer:
+    data = {"name": name, "folder": folder, "model": model, **facts}
+    shown = facts | {"n_features": number(facts["n_features"]), "folder": folder}
+    rows = [("features" if key == "n_features" else key, value) for key, value in shown.items()]
+    return Answer(data=data, shown=(title(name, f"of {model}"), table(("", ""), rows)))
 
 
 def evaluate(

@@ -250,8 +250,8 @@ class HasWidths(Protocol):
         """Name of the model."""
         ...
 
-    def width(self, site: Site) -> int:
-        """Width of one of its sites."""
+    def row_width(self, site: Site) -> int:
+        """How many numbers a token has at one of its sites."""
         ...
 
 
@@ -266,7 +266,7 @@ def check_fits(dictionary: Dictionary, model: HasWidths) -> None:
         (dictionary.reads, dictionary.config.d_in, "reads"),
         (dictionary.writes, dictionary.config.d_out, "writes"),
     ):
-        found = sum(model.width(site) for site in sites)
+        found = sum(model.row_width(site) for site in sites)
         if found != width:
             raise ShapeMismatch(
                 f"Dictionary '{dictionary.name}' does not fit the model '{model.name}'.",

@@ -68,23 +68,40 @@ def load_replacement(
         BadArtefact: its files are damaged, or it is a dictionary that stands in for no MLP.
         BadRequest: another tool's folder needs what was not given.
     """
-    folder = find_dictionary(ref, lab=lab)
-    if native_sets.is_set(folder):
-        return native_sets.open_set(folder, device=device, dtype=dtype)
-    if native_sets.is_crosslayer(folder):
-        return native_sets.open_crosslayer(folder, device=device, dtype=dtype)
-    foreign = open_foreign(folder, model=model, norms=norms, device=device, dtype=dtype)
-    if foreign is not None:
-        return foreign
-    dictionary = load_dictionary(folder, device=device, dtype=dtype)
-    if not is_transcoder(dictionary.config):
-        config = dictionary.config
+    opened = load_any(ref, lab=lab, device=device, dtype=dtype, given=Given(model=model, norms=norms))
+    if not isinstance(opened, Dictionary):
+        return opened
+    if not is_transcoder(config := opened.config):
         raise BadArtefact(
             f"'{config.name}' stands in for no MLP.",
             f"It reads {', '.join(config.reads)} and writes {', '.join(config.writes)}.",
             "Give transcoders: `hooke train NAME --form transcoder --layers all` makes them.",
         )
-    return set_of(dictionary.name, [dictionary])
+    return set_of(opened.name, [opened])
+
+
+def load_any(
+    ref: str | Path,
+    *,
+    lab: Lab | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    given: Given | None = None,
+) -> Dictionary | Replacement:
+    """One dictionary, or what stands in for the MLPs of several layers: whichever is in a folder or of a name.
+
+    Raises:
+        UnknownName, BadArtefact, BadRequest: see `load_dictionary` and `load_replacement`.
+    """
+    folder, given = find_dictionary(ref, lab=lab), given or Given()
+    if native_sets.is_set(folder):
+        return native_sets.open_set(folder, device=device, dtype=dtype)
+    if native_sets.is_crosslayer(folder):
+        return native_sets.open_crosslayer(folder, device=device, dtype=dtype)
+    foreign = open_foreign(folder, model=given.model, norms=given.norms, device=device, dtype=dtype)
+    if foreign is not None:
+        return foreign
+    return load_dictionary(folder, device=device, dtype=dtype, given=given)
 
 
 def find_dictionary(ref: str | Path, *, lab: Lab | None = None) -> Path:

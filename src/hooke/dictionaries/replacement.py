@@ -146,9 +146,9 @@ def check_layer(replacement: Replacement, layer: int, model: HasWidths) -> None:
     reads, writes = replacement.reads(layer), Site("mlp_out", layer)
     widths = (replacement.encoder_rows(layer, first).shape[1], replacement.bias(layer).shape[0])
     for site, width, verb in zip((reads, writes), widths, ("reads", "writes"), strict=True):
-        if model.width(site) != width:
+        if model.row_width(site) != width:
             raise ShapeMismatch(
                 f"'{replacement.name}' does not fit the model '{model.name}'.",
-                f"It {verb} {width} numbers at {site}; the model has {model.width(site)} there.",
+                f"It {verb} {width} numbers at {site}; the model has {model.row_width(site)} there.",
                 f"It was made for '{replacement.model}': load that model, or another replacement.",
             )

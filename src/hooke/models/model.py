@@ -138,6 +138,15 @@ class Model:
             raise BadRequest("A pattern has no fixed width.", "", "Its last axis is the prompt's length.")
         return self.d_model
 
+    def row_width(self, site: Site) -> int:
+        """How many numbers a token has at a site: its width, of z that of all heads together.
+
+        Raises:
+            UnknownSite, UnsupportedModel, BadRequest: see `width`.
+        """
+        tap = self.anatomy.taps.get(site)
+        return self.width(site) * (tap.heads[0] if tap is not None and tap.heads is not None else 1)
+
     def has(self, site: Site) -> bool:
         """Whether the site can be read and edited on this model."""
         if str(site) in self.refusals or (site.layer is not None and site.layer >= self.n_layers):

@@ -22,6 +22,7 @@ from hooke.dictionaries.crosslayer import CrossLayerConfig, CrossLayerTranscoder
 from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig, Kind
 from hooke.dictionaries.formats.folding import Norm, Norms, fold_norm, require_norms
 from hooke.dictionaries.formats.gemma_scope import open_files
+from hooke.dictionaries.formats.hooks import HAS_POST_NORM, WITHOUT_GAIN
 from hooke.dictionaries.formats.weights_file import map_weights, read_weights
 from hooke.dictionaries.replacement import Replacement
 from hooke.dictionaries.sets import TranscoderSet
@@ -35,13 +36,10 @@ _READS = {
     "hook_resid_mid": "resid_mid",
     "hook_mlp_in": "resid_mid",
     "mlp.hook_in": "mlp_in",
-    "ln2.hook_normalized": "mlp_in",
+    WITHOUT_GAIN: "mlp_in",
 }
-_WITHOUT_GAIN = "ln2.hook_normalized"
 _WRITES = ("hook_mlp_out", "mlp.hook_out")
 _HOOK_OF = {"resid_mid": "hook_resid_mid", "mlp_in": "mlp.hook_in"}
-# Models whose MLP's output passes a norm before the stream: there 'mlp.hook_out' is not what the MLP adds.
-_HAS_POST_NORM = re.compile(r"gemma-?[23]|olmo-?2", re.IGNORECASE)
 _THRESHOLD = "activation_function.threshold"
 _MAX_CONFIG_BYTES = 1_000_000
 
@@ -150,7 +148,7 @@ def _read_config(folder: Path) -> _Described:
         raise _bad(path, f"It has model_kind {form!r:.60} and model_name {model!r:.60}.")
     reads = data.get("feature_input_hook", "hook_resid_mid")
     writes = data.get("feature_output_hook", "hook_mlp_out")
-    if reads not in _READS or writes not in _WRITES or (writes == "mlp.hook_out" and _HAS_POST_NORM.search(model)):
+    if reads not in _READS or writes not in _WRITES or (writes == "mlp.hook_out" and HAS_POST_NORM.search(model)):
         raise _bad(path, f"It reads {reads!r:.60} and writes {writes!r:.60} of '{model:.60}': no sites of hooke.")
     k, files = data.get("k"), data.get("transcoders") or ()
     if not (k is None or type(k) is int) or not all(isinstance(one, str) for one in files):
@@ -160,7 +158,7 @@ def _read_config(folder: Path) -> _Described:
         model=model,
         form=form,
         reads=_READS[reads],  # pyright: ignore[reportArgumentType]
-        is_without_gain=reads == _WITHOUT_GAIN,
+        is_without_gain=reads == WITHOUT_GAIN,
         activation=data.get("activation"),
         k=k,
         files=tuple(files),

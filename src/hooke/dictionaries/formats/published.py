@@ -12,6 +12,7 @@ from hooke.dictionaries.formats import (
     openai,
     openmoss,
     qwen_scope,
+    saelens,
 )
 from hooke.dictionaries.formats.given import Given
 
@@ -36,4 +37,5 @@ FORMATS: dict[str, Format] = {
     "Qwen-Scope": Format(qwen_scope.recognises, qwen_scope.load),
     "Goodfire": Format(goodfire.recognises, goodfire.load),
     "OpenAI": Format(openai.recognises, openai.load),
+    "SAELens": Format(saelens.recognises, saelens.load),
 }
