@@ -12,6 +12,7 @@ from hooke.dictionaries.formats.gemma_scope import (
     open_gemma_scope,
     open_gemma_scope_crosslayer,
 )
+from hooke.dictionaries.formats.sparsify import is_sparsify_set, open_sparsify_set
 from hooke.dictionaries.replacement import Replacement
 from hooke.errors import BadRequest
 
@@ -32,6 +33,8 @@ def open_foreign(
     """
     if is_circuit_tracer(folder):
         return open_circuit_tracer(folder, norms=norms, device=device, dtype=dtype)
+    if is_sparsify_set(folder):
+        return open_sparsify_set(folder, model=model, device=device, dtype=dtype)
     crosses_layers = is_gemma_scope_crosslayer(folder)
     if not crosses_layers and not is_gemma_scope(folder):
         return None

@@ -5,21 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hooke.dictionaries.dictionary import Dictionary
-from hooke.dictionaries.formats.folding import Norms
+from hooke.dictionaries.formats import sparsify
+from hooke.dictionaries.formats.given import Given
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Given:
-    """What a format's files may leave out, and the reader was told."""
-
-    model: str | None = None
-    """Name of the model that it belongs to; goes before what the files say."""
-    site: str | None = None
-    """The site that it reads and writes."""
-    norms: Norms | None = None
-    """The norm before each layer's MLP, for what reads the stream normalised without its gain."""
-    input_scale: float | None = None
-    """What inputs were multiplied by while it was trained."""
+__all__ = ["FORMATS", "Format", "Given"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +22,6 @@ class Format:
 
 
 # The first that recognises the files reads them.
-FORMATS: dict[str, Format] = {}
+FORMATS: dict[str, Format] = {
+    "sparsify": Format(sparsify.recognises, sparsify.load),
+}
