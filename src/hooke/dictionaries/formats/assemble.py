@@ -4,12 +4,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from hooke.dictionaries.claims import Claims
 from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig, Given, Kind
-from hooke.dictionaries.formats.weights_file import read_weights
+from hooke.dictionaries.formats.weights_file import is_finite, read_weights
 from hooke.errors import BadArtefact, BadConfig, BadRequest, ShapeMismatch, UnknownSite
 from hooke.tensor_files import read_header
 
@@ -44,7 +43,7 @@ def pick(
         if not isinstance(one, Tensor) or not one.is_floating_point():
             raise bad(path, f"'{name}' is no tensor of floats.")
         picked[own] = one.float()
-        if not bool(torch.isfinite(picked[own]).all()):
+        if not is_finite(picked[own]):
             raise bad(path, f"'{name}' holds values that are not finite.")
     return picked
 
@@ -95,6 +94,10 @@ def assemble(
         BadRequest: the model is not known.
     """
     d_in, n, d_out = encoder_sizes(path, tensors)
+    for own, tensor in tensors.items():
+        # What was finite in the file may be no longer, once it was scaled or is an exponential.
+        if not is_finite(tensor):
+            raise bad(path, f"'{own}' is not finite at the scale that its settings ask for.")
     try:
         config = DictionaryConfig(
             name=name,
