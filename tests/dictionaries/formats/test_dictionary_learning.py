@@ -72,7 +72,9 @@ def test_fixtures_have_activations_at_a_threshold_and_thresholds_below_zero():
         found, golden = load_dictionary(GOLDEN / case), load_file(GOLDEN / case / "golden.safetensors")
         assert found.threshold is not None
         assert bool((found.pre_activations(golden["x"])[1] == found.threshold).any())
-    assert bool((load_dictionary(GOLDEN / "jumprelu").threshold < 0).any())
+    threshold = load_dictionary(GOLDEN / "jumprelu").threshold
+    assert threshold is not None
+    assert bool((threshold < 0).any())
     # And an unset threshold is told from one that lets everything through.
     assert bool((load_file(GOLDEN / "unset" / "golden.safetensors")["acts"] > 0).sum(1).max() <= 4)
 

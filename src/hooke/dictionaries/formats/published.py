@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hooke.dictionaries.dictionary import Dictionary
-from hooke.dictionaries.formats import dictionary_learning, sparsify
+from hooke.dictionaries.formats import crosscoders, dictionary_learning, sparsify
 from hooke.dictionaries.formats.given import Given
 
 __all__ = ["FORMATS", "Format", "Given"]
@@ -23,6 +23,7 @@ class Format:
 
 # The first that recognises the files reads them.
 FORMATS: dict[str, Format] = {
+    "crosscoders": Format(crosscoders.recognises, crosscoders.load),
     "dictionary_learning": Format(dictionary_learning.recognises, dictionary_learning.load),
     "sparsify": Format(sparsify.recognises, sparsify.load),
 }
