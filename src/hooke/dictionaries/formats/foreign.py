@@ -14,6 +14,7 @@ from hooke.dictionaries.formats.gemma_scope import (
     open_gemma_scope_crosslayer,
 )
 from hooke.dictionaries.formats.openmoss_crosslayer import is_openmoss_crosslayer, open_openmoss_crosslayer
+from hooke.dictionaries.formats.sparsify import is_sparsify_set, open_sparsify_set
 from hooke.dictionaries.replacement import Replacement
 from hooke.errors import BadRequest
 
@@ -38,6 +39,8 @@ def open_foreign(
         return open_bluelight(folder, model=model, device=device, dtype=dtype)
     if is_openmoss_crosslayer(folder):
         return open_openmoss_crosslayer(folder, model=model, norms=norms, device=device, dtype=dtype)
+    if is_sparsify_set(folder):
+        return open_sparsify_set(folder, model=model, device=device, dtype=dtype)
     crosses_layers = is_gemma_scope_crosslayer(folder)
     if not crosses_layers and not is_gemma_scope(folder):
         return None
