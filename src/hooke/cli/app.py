@@ -30,6 +30,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("train:train", "Train a dictionary on a model's activations."),
     "dictionary list": ("dictionary:list_dictionaries", "List the dictionaries in the lab, and the starters."),
     "dictionary eval": ("dictionary:evaluate", "Measure how well a dictionary stands in for what it reads."),
+    "dictionary check": (
+        "dictionary_check:check",
+        "Hold what a dictionary's files claim against the model, on a few thousand tokens.",
+    ),
+    "dictionary pull": ("dictionary_pull:pull", "Fetch a public dictionary from the hub, and take it into the lab."),
     "dictionary import": ("dictionary:import_", "Take a dictionary that another tool made into the lab."),
     "dictionary export": ("dictionary:export", "Write a dictionary as the files that another tool reads."),
     "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import Any
 
 from hooke.errors import BadArtefact
 from hooke.lab import FULL, Lab, require_space, staged, writing
@@ -33,7 +33,7 @@ class _Member:
 
     name: str
     n_bytes: int
-    open: Callable[[], IO[bytes]]
+    open: Callable[[], Any]
 
 
 def is_archive(path: Path) -> bool:
@@ -67,18 +67,17 @@ def _unpack(path: Path, folder: Path) -> None:
             n_bytes = sum(one.n_bytes for one in members)
             if n_bytes > _MOST_EXPANSION * path.stat().st_size + _CHUNK or len(members) > _MOST_MEMBERS:
                 raise _bad(path, f"It would unpack to {len(members):,} files of {n_bytes:,} bytes together.")
+            places = [_place(path, one.name) for one in members]
             require_space(folder, n_bytes)
-            for one in members:
-                _write(path, one, folder)
+            for one, place in zip(members, places, strict=True):
+                _write(path, one, folder.joinpath(*place.parts))
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise
         raise _bad(path, f"{error or type(error).__name__}.") from error
 
 
-def _write(path: Path, member: _Member, folder: Path) -> None:
-    place = _place(path, member.name)
-    to = folder.joinpath(*place.parts)
+def _write(path: Path, member: _Member, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     left = member.n_bytes
     # Never over a file that is there: of two members of one name, which would count?
@@ -130,7 +129,7 @@ def _tar_member(path: Path, archive: tarfile.TarFile, one: tarfile.TarInfo) -> _
     if not one.isreg() or one.issparse():
         raise _bad(path, f"Its member '{one.name:.80}' is no plain file.")
 
-    def opened() -> IO[bytes]:
+    def opened() -> Any:
         file = archive.extractfile(one)
         assert file is not None
         return file
