@@ -14,9 +14,10 @@ FILLED = "model=2b-pt site=res layer=20 width=16k l0=71"
 def test_the_catalogue_is_listed_by_words(hooke: Hooke):
     found = hooke("dictionary list --catalogue crosscoder --json").data["catalogue"]
     assert [one["id"] for one in found] == ["gemma-scope-2-crosscoders"]
-    assert "hf:google/gemma-scope-2-{model}/crosscoder" in hooke("dictionary list --catalogue crosscoder").out.replace(
-        "\n", ""
-    )
+    shown = hooke("dictionary list --catalogue crosscoder").out
+    assert "hf:google/gemma-scope-2-{model}/crosscoder/layer_{layers}_width_{width}_l0_{l0}" in shown
+    assert "licence  see its page" in shown
+    assert hooke("dictionary list --catalogue nothing-such").out.startswith("No suite has all of these words")
 
 
 def test_what_is_wrong_is_told_before_anything_is_fetched(hooke: Hooke):

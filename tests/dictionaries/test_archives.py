@@ -142,7 +142,7 @@ def test_damaged_archives_are_refused(tmp_path: Path, lab: Lab, name: str):
     else:
         tarred(path, *(member(*one) for one in files.items()))
     sound = path.read_bytes()
-    for length in (0, 1, 30, len(sound) // 2):
+    for length in (0, 1, 30, min(1000, len(sound) // 2)):
         path.write_bytes(sound[:length])
         with pytest.raises(BadArtefact, match="was not unpacked"):
             unpacked(path, lab)

@@ -13,14 +13,14 @@ def test_each_suite_is_of_a_format_that_is_read_and_gives_a_reference():
     for one in suites():
         assert one.format in {*FORMATS, *OF_SEVERAL_LAYERS}
         assert one.licence == LICENCE, "no licence is stated that its page does not state"
-        place = parse_hub_ref(one.reference({name: "x" for name in one.places}))
+        place = parse_hub_ref(one.reference(dict.fromkeys(one.places, "x")))
         assert place.repository.count("/") == 1
         assert "{" not in str(place)
 
 
 def test_words_choose():
     assert {one.id for one in matching("gemma crosscoder")} == {"gemma-scope-2-crosscoders"}
-    assert matching("QWEN topk") == (suite("qwen-scope"),)
+    assert matching("QWEN-scope topk") == (suite("qwen-scope"),)
     assert matching("") == suites()
     assert matching("nothing-of-the-kind") == ()
 
@@ -39,5 +39,5 @@ def test_what_is_open_has_to_be_filled_in():
 
 
 def test_an_unknown_suite_is_told_with_the_nearest():
-    with pytest.raises(UnknownName, match="Did you mean 'gemma-scope-1'"):
-        suite("gemma-scope")
+    with pytest.raises(UnknownName, match="Did you mean 'qwen-scope'"):
+        suite("qwen-scop")

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rich.console import RenderableType
+
 from hooke.cli.answer import Answer
 from hooke.cli.claims import claims
 from hooke.cli.dictionary_check import claimed_table
@@ -59,12 +61,14 @@ def _catalogue(words: str) -> Answer:
     from hooke.dictionaries.catalogue import matching
 
     found = matching(words)
-    columns = ("suite", "models", "sites", "widths", "kind", "format", "where", "licence")
-    rows = [
-        (one.id, one.models, one.sites, one.widths, one.kind, one.format, one.pattern, one.licence) for one in found
-    ]
-    do = note("Take one into the lab: hooke dictionary pull SUITE NAME layer=20 ...")
-    return Answer(data={"catalogue": found}, shown=(table(columns, rows), do) if found else (note("None has them."),))
+    shown: list[RenderableType] = []
+    for one in found:
+        said = {"models": one.models, "sites": one.sites, "widths": one.widths, "where": one.pattern}
+        said |= {"licence": one.licence} | ({"note": one.about} if one.about else {})
+        shown += [title(one.id, f"{one.kind}, {one.format}"), table(("", ""), list(said.items())), ""]
+    do = "Take one into the lab: hooke dictionary pull SUITE NAME layer=20 ..."
+    shown += [note(do if found else "No suite has all of these words.")]
+    return Answer(data={"catalogue": found}, shown=tuple(shown))
 
 
 def _facts(origin: str, folder: Path) -> dict[str, Any]:
@@ -166,7 +170,10 @@ def import_(
     subject = loading.load(model, lab) if model else None
     norms, called = (norms_of(subject), subject.name) if subject else (None, None)
     given = Given(model=called, site=site, norms=norms, input_scale=input_scale)
-    opened, origin = load_any(folder, lab=lab, given=given), provenance(inputs={"folder": folder.name})
+    opened, origin = (
+        load_any(folder, lab=lab, given=given),
+        provenance(inputs={"folder": folder.name if folder.exists() else str(folder)}),
+    )
     if isinstance(opened, Dictionary):
         if subject is not None:
             check_fits(opened, subject)

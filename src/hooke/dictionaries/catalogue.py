@@ -61,7 +61,7 @@ class Suite:
         if missing or unknown or not all(filled.values()):
             raise BadRequest(
                 f"'{self.id}' is {self.pattern}.",
-                f"Missing: {', '.join(sorted(missing)) or 'nothing'}; unknown: {', '.join(sorted(unknown)) or 'nothing'}.",
+                f"Missing: {', '.join(sorted(missing)) or '-'}; unknown: {', '.join(sorted(unknown)) or '-'}.",
                 f"Models: {self.models}. Sites: {self.sites}. Widths: {self.widths}. {self.about}".strip(),
             )
         return _PLACE.sub(lambda match: filled[match[1]], self.pattern)

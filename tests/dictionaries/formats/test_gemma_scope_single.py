@@ -15,7 +15,10 @@ from hooke.dictionaries.formats.folding import Norm
 from hooke.dictionaries.formats.given import Given
 from hooke.dictionaries.load import load_dictionary, load_replacement
 from hooke.errors import BadArtefact, BadRequest
+from hooke.models.model import Model
 from tests.dictionaries.formats.golden import D, N, inputs, numbers, sparse_params
+from tests.models.tiny import tiny_hf
+from tests.text.small_tokenizer import small_tokenizer
 
 RES = "gemma-scope-2b-pt-res/layer_1/width_16k/average_l0_7"
 SECOND = "gemma-scope-2-1b-pt"
@@ -235,3 +238,10 @@ def test_an_array_that_claims_more_than_its_bytes_is_refused_before_anything_is_
             archive.writestr(name, content)
     with pytest.raises(BadArtefact, match=r"claims float32 \(6, 1000000\) in 240 bytes"):
         load_dictionary(path)
+
+
+def test_the_site_of_embeddings_is_after_they_were_scaled():
+    model = Model(tiny_hf("gemma2"), small_tokenizer(), name="gemma2")
+    tokens = torch.tensor([[3, 5, 7]])
+    rows = model.hf.get_input_embeddings().weight[tokens]
+    torch.testing.assert_close(model.run(tokens, capture=["embed"])["embed"], rows * model.d_model**0.5)
