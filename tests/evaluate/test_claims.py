@@ -76,7 +76,7 @@ def test_a_topk_that_was_read_as_relu_is_caught_by_its_number_of_features(relu):
     model, corpus, dictionary = relu
     right = check(model, corpus, again(dictionary, kind="topk", k=6), n_layer_tokens=0)
     assert (right.verdicts[0].claimed, right.verdicts[0].source, right.verdicts[0].outcome) == (6, "its k", "holds")
-    misread = again(dictionary, kind="relu", claims=Claims(source="cfg.json, k", l0=6))
+    misread = again(dictionary, kind="relu", claims=Claims(source="cfg.json, k", l0=6.0))
     found = check(model, corpus, misread, n_layer_tokens=0)
     assert found.verdicts[0].outcome == "differs"
     assert found.verdicts[1].measured.value == pytest.approx(0, abs=1e-9), "its reconstruction alone would not tell"
