@@ -52,6 +52,7 @@ TRAINING: dict[str, tuple[str, dict[str, Any]]] = {
     "scaled": ("StandardTrainingSAE", SCALED),
     "gated_scaled": ("GatedTrainingSAE", SCALED),
     "batchtopk_scaled": ("BatchTopKTrainingSAE", {**BATCH, **SCALED}),
+    "batchtopk_scaled_plain": ("BatchTopKTrainingSAE", {"k": 2.5, "rescale_acts_by_decoder_norm": False, **SCALED}),
     "whitened": ("StandardTrainingSAE", WHITENED),
     "whitened_own_bias": ("GatedTrainingSAE", {**WHITENED, "apply_b_dec_to_input": False}),
     "topk_whitened": ("TopKTrainingSAE", {"k": K, **WHITENED}),
@@ -97,7 +98,7 @@ def built(kind: str, settings: dict[str, Any], *, seed: int) -> Any:
     if "r_mag" in state:
         state["r_mag"] = state["r_mag"] / 4
     if "topk_threshold" in state:
-        state["topk_threshold"] = torch.tensor(0.75, dtype=torch.float64)
+        state["topk_threshold"] = torch.tensor(0.5, dtype=torch.float64)
     if "threshold" in state:
         taken = state["b_dec"] if config.apply_b_dec_to_input else 0
         state["threshold"] = thresholds((inputs(seed) - taken) @ state["W_enc"] + state["b_enc"])

@@ -63,6 +63,9 @@ HOOK_POINT = {
 }
 
 
+V6 = {"sae_lens_version": "6.54.12", "model_name": "tiny", "hook_name": "blocks.1.hook_resid_post"}
+
+
 def numbers(*shape: int, seed: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -248,6 +251,40 @@ def test_where_a_label_misleads_the_path_of_the_module_decides(tmp_path: Path):
     assert load_dictionary(without_gain(tmp_path, **label, **path)).config.reads == ("mlp_in.1",)
     only = {"hook_name": None, "hf_hook_name": "model.layers.4.post_attention_layernorm.output"}
     assert load_dictionary(without_gain(tmp_path, **only)).config.reads == ("mlp_in.4",)
+
+
+def changed(tmp_path: Path, case: str, **changes: object) -> Dictionary:
+    config = json.loads((GOLDEN / case / "cfg.json").read_text()) | changes
+    return load_dictionary(write(tmp_path / case, config, load_file(GOLDEN / case / "sae_weights.safetensors")))
+
+
+def test_settings_of_other_architectures_do_nothing(tmp_path: Path):
+    for case, setting in (("jumprelu", "rescale_acts_by_decoder_norm"), ("transcoder", "apply_b_dec_to_input")):
+        found, wanted = changed(tmp_path, case, **{setting: True}), load_dictionary(GOLDEN / case)
+        assert found.config == wanted.config
+        assert torch.equal(found.W_enc, wanted.W_enc)
+        assert torch.equal(found.b_enc, wanted.b_enc)
+
+
+def test_the_last_group_is_all_features(tmp_path: Path):
+    assert changed(tmp_path, "matryoshka", matryoshka_widths=[2, 4]).config.groups == (2, 4, N)
+
+
+@pytest.mark.parametrize(
+    ("told", "seen"),
+    [
+        ({}, None),
+        ({"seqpos_slice": None}, None),
+        ({"seqpos_slice": [None]}, True),
+        ({"seqpos_slice": [0, 128]}, True),
+        ({"seqpos_slice": [1, 128]}, False),
+        ({"seqpos_slice": [None], "exclude_special_tokens": True, "prepend_bos": True}, False),
+        ({"seqpos_slice": [None], "exclude_special_tokens": True, "prepend_bos": False}, True),
+    ],
+)
+def test_whether_the_first_token_was_seen_is_a_claim(tmp_path: Path, told: dict, seen: bool | None):
+    claims = changed(tmp_path, "standard", metadata=V6 | told).config.claims
+    assert (claims and claims.first_token) == seen
 
 
 def test_the_model_and_the_site_may_be_given(tmp_path: Path):
