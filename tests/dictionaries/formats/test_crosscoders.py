@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hooke.dictionaries.dictionary import Dictionary, check_fits
+from hooke.dictionaries.formats import dictionary_learning
 from hooke.dictionaries.formats.crosscoders import recognises
 from hooke.dictionaries.formats.given import Given
 from hooke.dictionaries.load import load_dictionary
@@ -145,15 +146,16 @@ def test_statistics_of_the_inputs_are_folded(tmp_path: Path):
         load_dictionary(write(tmp_path / "cc", wrong), given=GIVEN)
 
 
-@pytest.mark.parametrize("is_backup", [False, True])
-def test_pickled_and_compiled_ones_are_read(is_backup: bool, tmp_path: Path):
+@pytest.mark.parametrize(("name", "is_backup"), [("model_final.pt", False), ("ae.pt", True)])
+def test_pickled_and_compiled_ones_are_read(name: str, is_backup: bool, tmp_path: Path):
     file = batch_state()
     prefixed = {f"_orig_mod.{name}": one for name, one in file.items()}
-    torch.save({"ae": prefixed, "step": 3} if is_backup else prefixed, tmp_path / "model_final.pt")
+    torch.save({"ae": prefixed, "step": 3} if is_backup else prefixed, tmp_path / name)
     trainer = {"trainer_class": "BatchTopKCrossCoderTrainer", "dict_class": "BatchTopKCrossCoder", "lm_name": "tiny"}
     (tmp_path / "config.json").write_text(json.dumps({"trainer": trainer}))
     found = load_dictionary(tmp_path, given=Given(site=SITES))
     assert found.config.model == "tiny"
+    assert not dictionary_learning.recognises(tmp_path)
     require_equal(found, file)
 
 

@@ -233,6 +233,22 @@ def test_settings_that_contradict_the_weights_are_refused(changes: dict, told: s
         load_dictionary(folder)
 
 
+@pytest.mark.parametrize("is_told", [False, True])
+def test_statistics_of_the_inputs_are_folded(is_told: bool, tmp_path: Path):
+    folder, golden = copy("batchtopk", tmp_path), load_file(GOLDEN / "batchtopk" / "golden.safetensors")
+    mean, deviation, target = torch.arange(6.0), torch.arange(1.0, 7.0), torch.tensor(2.0)
+    scale = target / deviation.square().sum().sqrt() if is_told else torch.tensor(1.0)
+    statistics = (mean, deviation) if is_told else (mean * torch.nan, mean * torch.nan)
+    told = {"activation_mean": statistics[0], "activation_std": statistics[1]}
+    change_weights(folder, **told, activation_global_scale=scale, target_rms=target)
+    found = load_dictionary(folder)
+    # What the tool is given is (x - mean) · scale, and what it returns is undone.
+    x, x_hat = (golden[name] / scale + mean if is_told else golden[name] for name in ("x", "x_hat"))
+    torch.testing.assert_close(found.encode(x).dense(), golden["acts"], atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(found(x), x_hat, atol=1e-4, rtol=1e-5)
+    assert len(found.config.folded) == (3 if is_told else 1)
+
+
 def test_a_k_that_only_the_config_says_is_taken(tmp_path: Path):
     folder = copy("topk", tmp_path)
     change_weights(folder, k=None, threshold=None)

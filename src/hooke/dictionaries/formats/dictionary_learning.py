@@ -19,6 +19,7 @@ from torch import Tensor
 from hooke.dictionaries.claims import Claims
 from hooke.dictionaries.dictionary import Dictionary, Kind
 from hooke.dictionaries.dictionary import Given as GivenKind
+from hooke.dictionaries.formats import crosscoders
 from hooke.dictionaries.formats.assemble import assemble, bad, encoder_sizes, pick, require_shapes
 from hooke.dictionaries.formats.given import Given
 from hooke.dictionaries.formats.pickled_weights import read_pickled
@@ -64,7 +65,9 @@ def recognises(path: Path) -> bool:
     """Whether a folder has the two files, or folders inside have; or a file is a trainer's checkpoint."""
     if path.is_file():
         return path.suffix == ".pt" and _config_of(path) is not None
-    return _is_one(path) or (path.is_dir() and bool(folders_with(path, WEIGHTS, CONFIG)))
+    if _is_one(path):
+        return not crosscoders.recognises(path)
+    return path.is_dir() and bool(folders_with(path, WEIGHTS, CONFIG))
 
 
 def load(path: Path, given: Given) -> Dictionary:
