@@ -99,7 +99,7 @@ def test_places_lie_side_by_side(tmp_path: Path):
 class Tiny:
     name = "tiny"
 
-    def width(self, site: Site) -> int:
+    def row_width(self, site: Site) -> int:
         return D
 
 
