@@ -1,7 +1,7 @@
 """Dictionaries that come as an archive: unpacked aside, in the lab's cache, once for each content.
 
 An archive says where its members go and how large they are, and can lie about both. Only plain files inside the folder
-are written, and no more of each than it has been said to hold.
+are written, and none that turns out to be of another size.
 """
 
 import hashlib
@@ -84,8 +84,6 @@ def _write(path: Path, member: _Member, to: Path) -> None:
     with member.open() as source, to.open("xb") as target:
         while chunk := source.read(_CHUNK):
             left -= len(chunk)
-            if left < 0:
-                break
             target.write(chunk)
     if left:
         raise _bad(path, f"'{member.name:.80}' does not have the {member.n_bytes:,} bytes that it should.")
