@@ -37,6 +37,7 @@ ROOMS = (
     "prompts",
     "recipes",
     "lenses",
+    "cache",
 )
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of the errors that mean that a disk is full."""

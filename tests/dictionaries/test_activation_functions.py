@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from hooke.dictionaries.activation_functions import (
     batch_threshold,
+    groupmax,
     jumprelu,
     near,
     relu,
@@ -68,3 +69,9 @@ def test_soft_jumprelu_has_the_threshold_as_height_of_its_jump():
     torch.testing.assert_close(pre.grad, torch.tensor([[0.0, 0.0, 0.0, 1.0, 1.0]]))
     # -(threshold / bandwidth) · d threshold / d log threshold = -(0.5 / 0.2) · 0.5 where near.
     torch.testing.assert_close(log_threshold.grad, torch.tensor([0.0, 0.0, -1.25, -1.25, 0.0]))
+
+
+def test_groupmax_keeps_the_largest_of_each_group_of_neighbours():
+    acts = groupmax(torch.tensor([[1.0, 3.0, 5.0, 4.0, -2.0, -1.0]]), 3)
+    assert acts.values.tolist() == [[5.0, 3.0, 0.0]]
+    assert acts.indices.tolist() == [[2, 1, 5]]

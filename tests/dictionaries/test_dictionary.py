@@ -12,6 +12,7 @@ KINDS = {
     "relu": {},
     "topk": {"k": 3},
     "batchtopk": {"k": 3},
+    "groupmax": {"k": 5},
     "jumprelu": {},
     "matryoshka": {"k": 3, "groups": (4, 10)},
 }
@@ -44,6 +45,9 @@ def expected_acts(kind: str, made: Dictionary, x: Tensor) -> Tensor:
         return pre.clamp(min=0)
     if kind == "topk":
         kept = pre >= pre.sort(dim=-1, descending=True).values[..., 2:3]
+        return (pre * kept).clamp(min=0)
+    if kind == "groupmax":
+        kept = pre == pre.unflatten(-1, (5, 2)).amax(-1).repeat_interleave(2, -1)
         return (pre * kept).clamp(min=0)
     assert made.threshold is not None
     return pre * (pre > made.threshold)
@@ -102,6 +106,21 @@ def test_no_tokens_are_encoded_and_decoded_as_none():
     for kind in KINDS:
         made = dictionary(kind)
         assert made(inputs(0, 6)).shape == (0, 5)
+
+
+def test_the_largest_of_a_group_is_the_bar_of_its_features():
+    made, x = dictionary("groupmax"), inputs(50, 6)
+    pre = x @ made.W_enc + made.b_enc
+    for index in (0, 7):
+        first = index - index % 2
+        torch.testing.assert_close(made.bar(x, index), pre[:, first : first + 2].amax(-1).clamp(min=0))
+
+
+def test_groups_that_do_not_divide_the_features_are_refused():
+    with pytest.raises(BadConfig, match="divides the number of features"):
+        config("groupmax", k=3)
+    with pytest.raises(BadConfig, match="k = None"):
+        config("groupmax", k=None)
 
 
 def test_half_precision_inputs_meet_float32_weights():

@@ -52,7 +52,7 @@ def stopping(after: int) -> Iterator[Tensor]:
         ("matryoshka", 0.0, 0.75),
         ("relu", 1.0, 0.7),
         ("jumprelu", 0.5, 0.65),
-        ("gated", 1.0, 0.6),
+        ("gated", 4.0, 0.6),
     ],
 )
 def test_planted_features_are_found(kind: str, sparsity: float, least: float, tmp_path: Path):

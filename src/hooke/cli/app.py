@@ -39,8 +39,19 @@ VERBS: dict[str, tuple[str, str]] = {
         "polysemanticity:polysemanticity",
         "Measure in how many unlike contexts features fire, beside neurons and random directions.",
     ),
-    "dictionary import": ("dictionary:import_", "Take a dictionary that another tool made into the lab."),
-    "dictionary export": ("dictionary:export", "Write a dictionary as the files that another tool reads."),
+    "dictionary check": (
+        "dictionary_check:check",
+        "Hold what a dictionary's files claim against the model, on a few thousand tokens.",
+    ),
+    "dictionary pull": ("dictionary_pull:pull", "Fetch a public dictionary from the hub, and take it into the lab."),
+    "dictionary import": (
+        "dictionary:import_",
+        "Take a dictionary, or transcoders of several layers, that another tool made into the lab.",
+    ),
+    "dictionary export": (
+        "dictionary:export",
+        "Write a dictionary or transcoders as the files that another tool reads.",
+    ),
     "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),
     "search": (
         "search:search",

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rich.console import RenderableType
+
 from hooke.cli.answer import Answer
 from hooke.cli.claims import claims
 from hooke.cli.crosscoder import measured_crosscoder
+from hooke.cli.dictionary_check import claimed_table
 from hooke.cli.options import Everywhere, ModelOptions, TextOptions
 from hooke.cli.terminal import bars, note, table, title
 from hooke.errors import BadRequest, HookeError, UnknownName, did_you_mean
@@ -18,10 +21,18 @@ if TYPE_CHECKING:
 Storage = Literal["float32", "float16", "int8"]
 
 
-def list_dictionaries(*, everywhere: Everywhere = Everywhere()) -> Answer:
-    """List the dictionaries in the lab, and the starters."""
+def list_dictionaries(*, catalogue: str | None = None, everywhere: Everywhere = Everywhere()) -> Answer:
+    """List the dictionaries in the lab, and the starters.
+
+    Parameters
+    ----------
+    catalogue
+        List public suites instead, those with all of these words: 'gemma transcoder'; '' for all.
+    """
     from hooke.dictionaries.load import STARTERS
 
+    if catalogue is not None:
+        return _catalogue(catalogue)
     lab = everywhere.lab
     folders = [("lab", lab.path("dictionaries", name)) for name in lab.names("dictionaries")]
     starters = sorted(STARTERS.iterdir()) if STARTERS.is_dir() else []
@@ -45,6 +56,20 @@ def list_dictionaries(*, everywhere: Everywhere = Everywhere()) -> Answer:
         for one in found
     ]
     return Answer(data={"dictionaries": found}, shown=(table(columns, rows),))
+
+
+def _catalogue(words: str) -> Answer:
+    from hooke.dictionaries.catalogue import matching
+
+    found = matching(words)
+    shown: list[RenderableType] = []
+    for one in found:
+        said = {"models": one.models, "sites": one.sites, "widths": one.widths, "where": one.pattern}
+        said |= {"licence": one.licence} | ({"note": one.about} if one.about else {})
+        shown += [title(one.id, f"{one.kind}, {one.format}"), table(("", ""), list(said.items())), ""]
+    do = "Take one into the lab: hooke dictionary pull SUITE NAME layer=20 ..."
+    shown += [note(do if found else "No suite has all of these words.")]
+    return Answer(data={"catalogue": found}, shown=tuple(shown))
 
 
 def _facts(origin: str, folder: Path) -> dict[str, Any]:
@@ -111,12 +136,12 @@ def import_(
     """Take a dictionary, or transcoders of several layers, that another tool made into the lab.
 
     docs/formats.md says which files are read and what is folded into the weights, docs/transcoders.md the same of
-    transcoders. Nothing is fetched: the files have to be in the folder.
+    transcoders. The files are in a folder, an archive (.zip, .tar.gz), or on the hub: hf:owner/repository/folder.
 
     Parameters
     ----------
     folder
-        Folder with the files.
+        Folder or archive with the files, or a reference to the hub.
     name
         Its name in the lab.
     model
@@ -146,7 +171,10 @@ def import_(
     subject = loading.load(model, lab) if model else None
     norms, called = (norms_of(subject), subject.name) if subject else (None, None)
     given = Given(model=called, site=site, norms=norms, input_scale=input_scale)
-    opened, origin = load_any(folder, lab=lab, given=given), provenance(inputs={"folder": folder.name})
+    opened, origin = (
+        load_any(folder, lab=lab, given=given),
+        provenance(inputs={"folder": folder.name if folder.exists() else str(folder)}),
+    )
     if isinstance(opened, Dictionary):
         if subject is not None:
             check_fits(opened, subject)
@@ -257,6 +285,7 @@ def evaluate(
     from hooke.dictionaries import find_dictionary, load_dictionary
     from hooke.dictionaries.crosscoders import is_crosscoder
     from hooke.dictionaries.formats.native_sets import is_crosslayer, is_set
+    from hooke.evaluate.claims import held_against
     from hooke.evaluate.reconstruction import ReconstructionConfig, reconstruction
 
     folder = find_dictionary(dictionary, lab=everywhere.lab)
@@ -270,15 +299,18 @@ def evaluate(
         at_each = [reconstruction(loaded, opened, corpus, config=config, at=site) for site in opened.writes]
         return measured_crosscoder(opened, at_each)
     found = reconstruction(loaded, opened, corpus, config=config)
+    verdicts = held_against(found, opened)
+    said = tuple(one for one in verdicts if one.claimed is not None)
     low, high = found.densities.edges[0], found.densities.edges[-1]
     shown = (
         title(found.dictionary, f"{number(found.n_features)} features at {found.sites[0]} of {found.model}"),
         *claims(found.findings(), prefix=f"{found.dictionary}: "),
+        *((claimed_table(said),) if said else ()),
         "",
         table(("", ""), [("densities", f"{percent(10**low)} {bars(found.densities.counts)} {percent(10**high)}")]),
         note(f"on {number(found.n_counted)} tokens of {found.corpus}, {found.n_windows} windows; seed {found.seed}"),
     )
-    return Answer(data={"measured": found, "findings": found.findings()}, shown=shown)
+    return Answer(data={"measured": found, "findings": found.findings(), "claims": verdicts}, shown=shown)
 
 
 def _evaluate_replacement(

@@ -28,6 +28,14 @@ def topk(pre: Float[Tensor, "token feature"], k: int, *, signed: bool = False) -
     return SparseActs(values if signed else torch.relu(values), indices, pre.shape[-1])
 
 
+def groupmax(pre: Float[Tensor, "token feature"], k: int) -> SparseActs:
+    """The largest pre-activation of each of k groups of neighbours, those that are negative set to 0."""
+    values, places = pre.unflatten(-1, (k, -1)).max(-1)
+    indices = places + torch.arange(k, device=pre.device) * (pre.shape[-1] // k)
+    values, order = torch.relu(values).sort(-1, descending=True)
+    return SparseActs(values, indices.gather(-1, order), pre.shape[-1])
+
+
 def batch_threshold(pre: Float[Tensor, "token feature"], k: int) -> Float[Tensor, ""]:
     """What the `k · tokens` largest positive pre-activations of a batch are all at or above.
 

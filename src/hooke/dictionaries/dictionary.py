@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from hooke.dictionaries.activation_functions import jumprelu, relu
 from hooke.dictionaries.claims import Claims
-from hooke.dictionaries.encoding import Activation, activate, encode_in_pieces
+from hooke.dictionaries.encoding import COMPETING, Activation, activate, encode_in_pieces
 from hooke.dictionaries.sparse import SparseActs, sum_rows
 from hooke.errors import BadConfig, ShapeMismatch
 from hooke.sites import Site, parse_site
 
 Kind = Literal["relu", "topk", "batchtopk", "jumprelu", "matryoshka", "gated"]
-Given = Literal["neurons"]
+Given = Literal["neurons", "groupmax"]
 
 # What each kind does to a pre-activation once it is trained. Kinds that chose over a whole batch while
 # training have one threshold afterwards, so that a token's features do not depend on its neighbours.
@@ -28,6 +28,7 @@ ACTIVATION: dict[Kind | Given, Activation] = {
     # A gate with the magnitude's weights opens where the magnitude's pre-activation passes a threshold.
     "gated": "jumprelu",
     "neurons": "topk",
+    "groupmax": "groupmax",
 }
 
 
@@ -57,7 +58,7 @@ class DictionaryConfig:
     d_out: int
     """Width of what it writes."""
     k: int | None = None
-    """Active features per token: exact for topk and neurons, the training mean for batchtopk and matryoshka."""
+    """Active features per token: exact where features compete, the training mean for batchtopk and matryoshka."""
     groups: tuple[int, ...] = ()
     """Matryoshka only: how many leading features each nested dictionary has, ascending; the last is all of them."""
     folded: tuple[str, ...] = ()
@@ -82,11 +83,17 @@ class DictionaryConfig:
                 f"n_features={self.n_features}, d_in={self.d_in}, d_out={self.d_out}.",
                 "Give each of them.",
             )
-        if self.kind == "topk" and self.k is None or self.k is not None and not 1 <= self.k <= self.n_features:
+        if self.kind in COMPETING and self.k is None or self.k is not None and not 1 <= self.k <= self.n_features:
             raise BadConfig(
                 f"Dictionary '{self.name}' of kind {self.kind} cannot have k = {self.k}.",
                 f"It has {self.n_features} features.",
                 "Give a k from 1 to the number of features.",
+            )
+        if self.kind == "groupmax" and self.n_features % (self.k or 1):
+            raise BadConfig(
+                f"Dictionary '{self.name}' of kind groupmax cannot have k = {self.k}.",
+                f"It has {self.n_features} features.",
+                "Give a k that divides the number of features.",
             )
         if self.kind == "matryoshka" and (
             not self.groups or list(self.groups) != sorted(set(self.groups)) or self.groups[-1] != self.n_features
@@ -196,8 +203,8 @@ class Dictionary(nn.Module):
         return self.reconstruct(x, self.encode(x))
 
     def encode_feature(self, x: Float[Tensor, "*batch d_in"], index: int) -> Float[Tensor, "*batch"]:
-        """One feature's activation. Cheap unless the features compete (topk): then all are encoded."""
-        if self.config.activation == "topk":
+        """One feature's activation. Cheap unless the features compete: then all are encoded."""
+        if self.config.activation in COMPETING:
             acts = self.encode(x)
             return torch.where(acts.indices == index, acts.values, 0).sum(-1)
         pre = x.to(self.W_enc.dtype) @ self.W_enc[:, index] + self.b_enc[index]
@@ -209,8 +216,12 @@ class Dictionary(nn.Module):
 
     def bar(self, x: Float[Tensor, "*batch d_in"], index: int) -> Float[Tensor, "*batch"]:
         """The pre-activation that the feature has to exceed on each token to be active."""
-        if self.config.activation == "topk":
-            return self.encode(x).values[..., -1]
+        if self.config.activation in COMPETING:
+            acts = self.encode(x)
+            if self.config.activation == "topk":
+                return acts.values[..., -1]
+            size = self.n_features // (self.config.k or 1)
+            return torch.where(acts.indices // size == index // size, acts.values, 0).sum(-1)
         bar = torch.zeros(x.shape[:-1], device=self.device)
         return bar if self.threshold is None else bar + self.threshold[index]
 

@@ -6,10 +6,13 @@ from typing import Literal, Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from hooke.dictionaries.activation_functions import jumprelu, relu, topk
+from hooke.dictionaries.activation_functions import groupmax, jumprelu, relu, topk
 from hooke.dictionaries.sparse import SparseActs, concatenate, sparsify
 
-Activation = Literal["relu", "topk", "jumprelu"]
+Activation = Literal["relu", "topk", "jumprelu", "groupmax"]
+
+COMPETING: tuple[Activation, ...] = ("topk", "groupmax")
+"""Those with which a feature is active or not by what other features are."""
 
 # Pre-activations of about 64 MB are made at a time; all of them at once would be gigabytes on a long text.
 _CHUNK_ELEMENTS = 2**24
@@ -26,7 +29,7 @@ class Fires(Protocol):
 
     @property
     def k(self) -> int | None:
-        """topk: how many are active."""
+        """topk and groupmax: how many are active."""
         ...
 
     @property
@@ -42,6 +45,9 @@ def activate(
     if how.activation == "topk":
         assert how.k is not None
         return topk(pre, how.k, signed=how.signed)
+    if how.activation == "groupmax":
+        assert how.k is not None
+        return groupmax(pre, how.k)
     acts = relu(pre) if threshold is None else jumprelu(pre, threshold, signed=how.signed)
     return sparsify(acts, signed=how.signed)
 

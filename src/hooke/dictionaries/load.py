@@ -4,11 +4,13 @@ from pathlib import Path
 
 import torch
 
+from hooke.dictionaries.archives import is_archive, unpacked
 from hooke.dictionaries.dictionary import Dictionary
 from hooke.dictionaries.formats import native, native_sets
 from hooke.dictionaries.formats.folding import Norms
 from hooke.dictionaries.formats.foreign import open_foreign
 from hooke.dictionaries.formats.published import FORMATS, Given
+from hooke.dictionaries.hub import fetched, is_hub_ref
 from hooke.dictionaries.neurons import kept_name, parse_neurons
 from hooke.dictionaries.replacement import Replacement
 from hooke.dictionaries.sets import is_transcoder, set_of
@@ -105,13 +107,21 @@ def load_any(
 def find_dictionary(ref: str | Path, *, lab: Lab | None = None) -> Path:
     """The folder of a dictionary; the lab's names go before the starters'. `NAME.5` is layer 5 of the set NAME.
 
+    An archive is unpacked, and `hf:owner/repository/folder@revision` fetched from the hub, into the lab's cache.
+
     Raises:
         UnknownName: there is none.
+        BadArtefact: an archive is damaged or hostile.
+        BadRequest: what is asked of the hub is too large or is no reference.
     """
+    lab = lab or open_lab()
+    if is_hub_ref(str(ref)):
+        return fetched(str(ref), lab)
     path = Path(ref).expanduser()
+    if is_archive(path):
+        return unpacked(path, lab)
     if isinstance(ref, Path) or path.is_absolute() or len(path.parts) > 1 or path.exists():
         return path
-    lab = lab or open_lab()
     starters = sorted(folder.name for folder in STARTERS.iterdir()) if STARTERS.is_dir() else []
     name = kept_name(ref, lab.names("dictionaries"))
     if name in lab.names("dictionaries"):

@@ -197,8 +197,13 @@ def test_a_cross_layer_folder_with_a_file_missing_or_of_another_shape_is_refused
 
 @pytest.mark.parametrize(
     "made",
-    [crosslayer(skip=True), crosslayer(layers=(1, 2)), set_of("s", [transcoder(0), transcoder(1, n_features=9)])],
-    ids=["skip", "layers", "widths"],
+    [
+        crosslayer(skip=True),
+        crosslayer(layers=(1, 2)),
+        set_of("s", [transcoder(0), transcoder(1, n_features=9)]),
+        transcoder_set("groupmax", k=5),
+    ],
+    ids=["skip", "layers", "widths", "groups"],
 )
 def test_what_the_format_cannot_express_is_refused(made, tmp_path: Path):
     with pytest.raises(BadRequest, match="cannot be written"):

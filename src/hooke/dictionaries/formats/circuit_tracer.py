@@ -319,6 +319,10 @@ def _require_expressible(replacement: TranscoderSet | CrossLayerTranscoder) -> N
     widths = {replacement.n_features(layer) for layer in layers}
     kinds = {replacement.reads(layer).kind for layer in layers}
     has_skip = isinstance(replacement, CrossLayerTranscoder) and replacement.config.skip
+    configs = [replacement.config] if isinstance(replacement, CrossLayerTranscoder) else map(replacement.config, layers)
+    if any(config.activation == "groupmax" for config in configs):
+        found = "It has no activation function that takes the largest of each group."
+        raise BadRequest(f"'{replacement.name}' cannot be written in this format.", found, "Keep it in hooke's own.")
     if layers != tuple(range(len(layers))) or len(widths) > 1 or len(kinds) > 1 or has_skip:
         raise BadRequest(
             f"'{replacement.name}' cannot be written in this format.",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from hooke.dictionaries.formats.bluelight import is_bluelight, open_bluelight
 from hooke.dictionaries.formats.circuit_tracer import is_circuit_tracer, open_circuit_tracer
 from hooke.dictionaries.formats.folding import Norms
 from hooke.dictionaries.formats.gemma_scope import (
@@ -12,6 +13,8 @@ from hooke.dictionaries.formats.gemma_scope import (
     open_gemma_scope,
     open_gemma_scope_crosslayer,
 )
+from hooke.dictionaries.formats.openmoss_crosslayer import is_openmoss_crosslayer, open_openmoss_crosslayer
+from hooke.dictionaries.formats.sparsify import is_sparsify_set, open_sparsify_set
 from hooke.dictionaries.replacement import Replacement
 from hooke.errors import BadRequest
 
@@ -32,6 +35,12 @@ def open_foreign(
     """
     if is_circuit_tracer(folder):
         return open_circuit_tracer(folder, norms=norms, device=device, dtype=dtype)
+    if is_bluelight(folder):
+        return open_bluelight(folder, model=model, device=device, dtype=dtype)
+    if is_openmoss_crosslayer(folder):
+        return open_openmoss_crosslayer(folder, model=model, norms=norms, device=device, dtype=dtype)
+    if is_sparsify_set(folder):
+        return open_sparsify_set(folder, model=model, device=device, dtype=dtype)
     crosses_layers = is_gemma_scope_crosslayer(folder)
     if not crosses_layers and not is_gemma_scope(folder):
         return None

@@ -6,35 +6,31 @@ Both clamp at zero, compare with the threshold strictly, and have encoders as ou
 """
 
 import re
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.lib import format as npy
 from torch import Tensor
 
 from hooke.dictionaries.crosslayer import CrossLayerConfig, CrossLayerTranscoder, layer_shapes
 from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig
 from hooke.dictionaries.formats.folding import Norms, fold_norm, require_norms
-from hooke.dictionaries.formats.weights_file import map_weights, read_weights
+from hooke.dictionaries.formats.gemma_scope_files import (
+    ARCHIVE,
+    NAMES,
+    SAFE,
+    bad,
+    read_params,
+    read_shapes,
+    require_tensors,
+)
+from hooke.dictionaries.formats.gemma_scope_place import place_of
+from hooke.dictionaries.formats.weights_file import map_weights
 from hooke.dictionaries.sets import TranscoderSet
-from hooke.errors import BadArtefact, BadRequest
+from hooke.errors import BadRequest
 from hooke.tensor_files import read_header
 
-_ARCHIVE, _SAFE = "params.npz", "params.safetensors"
-_NAMES = {
-    "w_enc": "W_enc",
-    "b_enc": "b_enc",
-    "w_dec": "W_dec",
-    "b_dec": "b_dec",
-    "threshold": "threshold",
-    "affine_skip_connection": "W_skip",
-}
 _CROSSLAYER = re.compile(r"params_layer_([0-9]{1,4})\.safetensors")
 _LAYER = re.compile(r"layer_([0-9]{1,4})(?:_.*)?")
-# An archive that unpacks to more than this many times its size is not one of weights.
-_MOST_EXPANSION = 20
 
 
 def is_gemma_scope(folder: Path) -> bool:
@@ -75,13 +71,13 @@ def open_files(
 ) -> TranscoderSet:
     """The transcoders in these files, by layer; see `open_gemma_scope`."""
     for path in files.values():
-        if path.name == _ARCHIVE:
+        if path.name == ARCHIVE:
             require_norms(norms, path)
     configs = {layer: _config(name, model, layer, path) for layer, path in files.items()}
 
     def load(layer: int) -> Dictionary:
-        weights = _weights(files[layer])
-        if files[layer].name == _ARCHIVE and norms is not None:
+        weights = read_params(files[layer])
+        if files[layer].name == ARCHIVE and norms is not None:
             weights = fold_norm(weights, norms(layer), files[layer])
         return Dictionary(configs[layer], **weights).to(device=device, dtype=dtype)
 
@@ -90,7 +86,7 @@ def open_files(
 
 def is_gemma_scope_crosslayer(folder: Path) -> bool:
     """Whether a folder is a cross-layer transcoder of the second suite."""
-    return (folder / "params_layer_0.safetensors").is_file()
+    return (folder / "params_layer_0.safetensors").is_file() and place_of(folder).form != "crosscoder"
 
 
 def open_gemma_scope_crosslayer(
@@ -103,10 +99,10 @@ def open_gemma_scope_crosslayer(
     """
     matches = [match for path in folder.iterdir() if (match := _CROSSLAYER.fullmatch(path.name))]
     files = {int(match[1]): folder / match[0] for match in matches}
-    shapes = _shapes(files[0]) if 0 in files else {}
+    shapes = read_shapes(files[0]) if 0 in files else {}
     encoder = shapes.get("W_enc", ())
     if sorted(files) != list(range(len(files))) or len(encoder) != 2 or "b_dec" not in shapes:
-        raise _bad(folder, f"It has layers {sorted(files)[:12]}, and in the first {shapes}.")
+        raise bad(folder, f"It has layers {sorted(files)[:12]}, and in the first {shapes}.")
     config = CrossLayerConfig(
         name=folder.resolve().name,
         model=model,
@@ -121,7 +117,7 @@ def open_gemma_scope_crosslayer(
     whole = layer_shapes(config, 0)
 
     def load(layer: int) -> dict[str, Tensor]:
-        named = {name: _NAMES.get(name.lower(), name) for name in read_header(files[layer])}
+        named = {name: NAMES.get(name.lower(), name) for name in read_header(files[layer])}
         decoder = [name for name, own in named.items() if own == "W_dec"]
         expected = {name: whole.get(own, ()) for name, own in named.items()}
         found = {named[name]: one for name, one in map_weights(files[layer], expected, unchecked=decoder).items()}
@@ -134,7 +130,7 @@ def _candidates(folder: Path) -> dict[int, list[Path]]:
     found: dict[int, list[Path]] = {}
     for part in sorted(folder.glob("layer_*")):
         match = _LAYER.fullmatch(part.name)
-        files = [path for name in (_ARCHIVE, _SAFE) for path in sorted(part.rglob(name))] if part.is_dir() else []
+        files = [path for name in (ARCHIVE, SAFE) for path in sorted(part.rglob(name))] if part.is_dir() else []
         if match and files:
             found.setdefault(int(match.group(1)), []).extend(files)
     return found
@@ -154,11 +150,11 @@ def _one_each(folder: Path, candidates: dict[int, list[Path]]) -> dict[int, Path
 
 
 def _config(name: str, model: str, layer: int, path: Path) -> DictionaryConfig:
-    shapes = _shapes(path)
-    encoder, decoder = shapes.get("W_enc", ()), shapes.get("W_dec", ())
-    unknown = set(shapes) - {*_NAMES.values(), "scaling_factor"}
-    if len(encoder) != 2 or len(decoder) != 2 or "threshold" not in shapes or unknown:
-        raise _bad(path, f"It has {shapes}.")
+    shapes = require_tensors(path)
+    encoder, decoder = shapes["W_enc"], shapes["W_dec"]
+    place = place_of(path)
+    if place.form not in (None, "transcoder"):
+        raise bad(path, f"It reads {' '.join(place.reads)} and writes {' '.join(place.writes)}: it is no transcoder.")
     return DictionaryConfig(
         name=f"{name}.{layer}",
         model=model,
@@ -169,53 +165,6 @@ def _config(name: str, model: str, layer: int, path: Path) -> DictionaryConfig:
         d_in=encoder[0],
         d_out=decoder[1],
         skip="W_skip" in shapes,
-        folded=("norm_gain",) if path.name == _ARCHIVE else (),
+        folded=("norm_gain",) if path.name == ARCHIVE else (),
+        claims=place.claims,
     )
-
-
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    if path.suffix == ".safetensors":
-        return {_NAMES.get(name.lower(), name): shape for name, (_, shape) in read_header(path).items()}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-            if unpacked > _MOST_EXPANSION * path.stat().st_size:
-                raise _bad(path, f"It would unpack to {unpacked:,} bytes.")
-            return {_own_name(name): _npy_shape(archive, name) for name in archive.namelist()}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise _bad(path, f"{error}.") from error
-
-
-def _own_name(member: str) -> str:
-    stem = member.removesuffix(".npy")
-    return _NAMES.get(stem.lower(), stem)
-
-
-def _npy_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
-    with archive.open(name) as member:
-        version = npy.read_magic(member)
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        return tuple(read(member)[0])
-
-
-def _weights(path: Path) -> dict[str, Tensor]:
-    if path.name == _SAFE:
-        found = read_weights(path, {name: shape for name, (_, shape) in read_header(path).items()})
-        return {_NAMES[name.lower()]: one.float() for name, one in found.items()}
-    _shapes(path)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {_own_name(name): archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise _bad(path, f"{error}.") from error
-    scaling = arrays.pop("scaling_factor", None)
-    if scaling is not None and not np.allclose(scaling, 1):
-        raise _bad(path, "It has a scaling factor that is not one.")
-    for name, array in arrays.items():
-        if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
-            raise _bad(path, f"'{name}' holds values that are not finite numbers.")
-    return {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
-
-
-def _bad(path: Path, found: str) -> BadArtefact:
-    return BadArtefact(f"'{path}' could not be read as a transcoder.", found, "Fetch a fresh copy.")

@@ -112,6 +112,8 @@ def save_crosslayer(
             tensors = {name: _stored(name, one, storage) for name, one in transcoder.tensors(layer).items()}
             require_space(folder, sum(one.nbytes for one in tensors.values()))
             save_file(tensors, aside / _file(layer))
+            # Layers of another tool's are made when they are asked for: all of them at once would fill the memory.
+            transcoder.release(layer)
         described = {"format": _CROSSLAYER_FORMAT, "version": _VERSION, "crosslayer": to_dict(config)}
         write_json(aside / CROSSLAYER, described)
         _write_records(aside, metrics, provenance)
@@ -135,7 +137,13 @@ def save_replacement(
     model = model or replacement.model
     if isinstance(replacement, CrossLayerTranscoder):
         config = dataclasses.replace(replacement.config, name=name, model=model)
-        renamed = CrossLayerTranscoder(config, replacement.tensors)
+
+        def once(layer: int) -> dict[str, Tensor]:
+            tensors = replacement.tensors(layer)
+            replacement.release(layer)
+            return tensors
+
+        renamed = CrossLayerTranscoder(config, once)
         save_crosslayer(renamed, folder, storage=storage, provenance=provenance)
         return
     assert isinstance(replacement, TranscoderSet)

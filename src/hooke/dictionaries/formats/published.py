@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hooke.dictionaries.dictionary import Dictionary
-from hooke.dictionaries.formats import saelens
+from hooke.dictionaries.formats import (
+    crosscoders,
+    dictionary_learning,
+    gemma_scope_single,
+    goodfire,
+    llama_scope,
+    openai,
+    openmoss,
+    qwen_scope,
+    saelens,
+    sparsify,
+)
 from hooke.dictionaries.formats.given import Given
 
 __all__ = ["FORMATS", "Format", "Given"]
@@ -23,5 +34,14 @@ class Format:
 
 # The first that recognises the files reads them.
 FORMATS: dict[str, Format] = {
+    "Gemma Scope": Format(gemma_scope_single.recognises, gemma_scope_single.load),
     "SAELens": Format(saelens.recognises, saelens.load),
+    "sparsify": Format(sparsify.recognises, sparsify.load),
+    "dictionary_learning": Format(dictionary_learning.recognises, dictionary_learning.load),
+    "crosscoders": Format(crosscoders.recognises, crosscoders.load),
+    "Llama Scope": Format(llama_scope.recognises, llama_scope.load),
+    "OpenMOSS": Format(openmoss.recognises, openmoss.load),
+    "Qwen-Scope": Format(qwen_scope.recognises, qwen_scope.load),
+    "Goodfire": Format(goodfire.recognises, goodfire.load),
+    "OpenAI": Format(openai.recognises, openai.load),
 }

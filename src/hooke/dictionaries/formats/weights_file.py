@@ -49,13 +49,14 @@ def map_weights(
     for name, tensor in tensors.items():
         if name in unchecked or not tensor.is_floating_point() or (*file_now, name) in _found_finite:
             continue
-        if not _is_finite(tensor):
+        if not is_finite(tensor):
             raise _bad(path, f"'{name}' holds values that are not finite.")
         _found_finite.add((*file_now, name))
     return tensors
 
 
-def _is_finite(tensor: Tensor) -> bool:
+def is_finite(tensor: Tensor) -> bool:
+    """Whether all numbers of a tensor are."""
     # A sum is several times quicker than a look at each number; only where it overflows has the slow way to decide.
     return bool(tensor.sum(dtype=torch.float32).isfinite()) or bool(torch.isfinite(tensor).all())
 
