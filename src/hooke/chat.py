@@ -94,6 +94,10 @@ class Spent:
     """Their price; 0 where it is not known."""
 
 
+class Nonsense(EndpointFailed):
+    """A language model answered, and never anything usable."""
+
+
 def n_tokens(text: str) -> int:
     """About how many tokens a text has; rather too many than too few."""
     return -(-len(text.encode()) // _BYTES_PER_TOKEN)
@@ -125,6 +129,11 @@ class Chat:
         self._lock = threading.Lock()
         self._client = httpx.Client(timeout=endpoint.timeout, follow_redirects=False)
 
+    @property
+    def name(self) -> str:
+        """The model that answers."""
+        return self.endpoint.model
+
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
@@ -150,6 +159,7 @@ class Chat:
         if known is not None:
             self._count(n_kept=1)
             return known
+        kind: type[EndpointFailed] = EndpointFailed
         why, wait = "", 0.0
         for attempt in range(self.endpoint.tries):
             if attempt:
@@ -157,11 +167,12 @@ class Chat:
             try:
                 answer = self._pay(asked, check)
             except _TryAgain as error:
+                kind = Nonsense if error.is_nonsense else EndpointFailed
                 why, wait = str(error), error.wait if error.wait is not None else min(2.0**attempt, LONGEST_WAIT)
                 continue
             write_json(path, {"answer": answer})
             return answer
-        raise EndpointFailed(
+        raise kind(
             f"{self.endpoint.url} gave no usable answer in {self.endpoint.tries} tries.",
             f"The last time {why}.",
             "What was answered before is kept; run it again later.",
@@ -195,7 +206,9 @@ class Chat:
             try:
                 check(answer)
             except ValueError as error:
-                raise _TryAgain(f"it answered nonsense: {self._said(answer.encode())} ({error})") from error
+                raise _TryAgain(
+                    f"it answered nonsense: {self._said(answer.encode())} ({error})", is_nonsense=True
+                ) from error
         return answer
 
     def _call(self, asked: dict[str, Any], n_in: int) -> tuple[str, tuple[int, int]]:
@@ -223,7 +236,7 @@ class Chat:
             if not isinstance(answer, str):
                 raise TypeError
         except (ValueError, LookupError, TypeError, RecursionError) as error:
-            raise _TryAgain(f"it answered nonsense: {self._said(body)}", used=(n_in, 0)) from error
+            raise _TryAgain(f"it answered nonsense: {self._said(body)}", used=(n_in, 0), is_nonsense=True) from error
         usage = data.get("usage")
         usage = usage if isinstance(usage, dict) else {}
         used = _count_of(usage.get("prompt_tokens"), n_in), _count_of(usage.get("completion_tokens"), n_tokens(answer))
@@ -269,9 +282,16 @@ class Chat:
 class _TryAgain(Exception):
     """A call failed in a way that may pass."""
 
-    def __init__(self, why: str, *, wait: float | None = None, used: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        why: str,
+        *,
+        wait: float | None = None,
+        used: tuple[int, int] | None = None,
+        is_nonsense: bool = False,
+    ) -> None:
         super().__init__(why)
-        self.wait, self.used = wait, used
+        self.wait, self.used, self.is_nonsense = wait, used, is_nonsense
 
 
 def _read_kept(path: Path, check: Callable[[str], Any] | None) -> str | None:

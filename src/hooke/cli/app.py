@@ -33,6 +33,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "dictionary import": ("dictionary:import_", "Take transcoders that another tool made into the lab."),
     "dictionary export": ("dictionary:export", "Write transcoders as the files that other circuit tracers read."),
     "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),
+    "label": (
+        "label:label",
+        "Label the features of a dictionary, and score the labels on text that they were not made from.",
+    ),
     "search": (
         "search:search",
         "Find features by words, meaning, a text that fires them, a token they move, or their examples' text.",
