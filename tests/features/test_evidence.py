@@ -61,8 +61,8 @@ def test_a_reading_that_was_stopped_goes_on_and_is_the_same(
     assert again.n_counted == whole.n_counted
     for feature in range(4):
         assert np.array_equal(again.misses(feature), whole.misses(feature))
-        pairs = [one.shards.postings(feature, feature + 1).positions for one in (again, whole)]
-        assert np.array_equal(*pairs)
+        first, second = (one.shards.postings(feature, feature + 1).positions for one in (again, whole))
+        assert np.array_equal(first, second)
 
 
 def test_it_is_read_once(world: World, bench: Bench, monkeypatch: pytest.MonkeyPatch):

@@ -25,7 +25,7 @@ def test_the_true_label_scores_high_and_strangers_at_chance(bench: Bench, scorer
     assert score.null is not None
     assert abs(score.null - CHANCE[scorer.name]) < 0.15
     assert score.beats_null
-    assert score.n >= 10
+    assert score.n >= 8
 
 
 def test_a_stranger_does_not_beat_strangers(bench: Bench, scorer: Judged):
@@ -41,11 +41,11 @@ def test_a_feature_that_fires_too_rarely_has_no_score(bench: Bench, scorer: Judg
 
 def test_detection_says_what_it_misses_and_where_it_is_wrong(bench: Bench):
     scorer = Judged("detection", JUDGED["detection"], RuleJudge(bench.held))
-    score = scorer.score(draft(bench, "music"), trial_of(bench.held, 1), [])
+    score = scorer.score(draft(bench, "bridge"), trial_of(bench.held, 0), [])
     assert score is not None
-    # Feature 1 fires most on 'music', less on 'song', least on 'album'; windows of 16 tokens often hold several.
+    # Feature 0 fires strongly on 'bridge' and weakly on 'river'.
     assert score.detail["recall 1"] == 1
-    assert score.detail["recall 5"] < 1
+    assert score.detail["recall 5"] < 0.5
     assert score.detail["random"] == 0
 
 

@@ -98,12 +98,8 @@ class Evidence:
     def misses(self, feature: int) -> Int[ndarray, " miss"]:
         """Positions on which a feature comes closest to firing without firing, the closest first, one a window."""
         gaps = np.concatenate([misses["gap"][feature] for misses in self._misses])
-        places = np.concatenate(
-            [
-                misses["position"][feature].astype(np.int64) + start
-                for misses, start in zip(self._misses, self._starts, strict=True)
-            ]
-        )
+        local = [misses["position"][feature].astype(np.int64) for misses in self._misses]
+        places = np.concatenate([part + start for part, start in zip(local, self._starts, strict=True)])
         there = np.isfinite(gaps)
         return places[there][np.argsort(-gaps[there], kind="stable")][:N_MISSES]
 
@@ -195,7 +191,7 @@ class _Shard:
         windows = zip(*(piece.split(self._context) for piece in pieces), strict=True)
         for place, (window, values, indices, counted) in enumerate(windows):
             margins = self._dictionary.margins(window).float()
-            silent = torch.ones_like(margins, dtype=torch.bool).scatter(1, indices, values <= 0)
+            silent = torch.zeros_like(margins).scatter_add(1, indices, values.float()) <= 0
             gap, position = torch.where(silent & counted[:, None], margins, -torch.inf).max(dim=0)
             self._gaps.append(gap.cpu())
             self._positions.append(position.cpu() + before + place * self._context)

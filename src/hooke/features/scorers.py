@@ -18,7 +18,7 @@ from numpy import ndarray
 from hooke.features.drafts import Draft
 from hooke.features.judges import Judge
 from hooke.features.labels import Score
-from hooke.features.trials import N_FIFTHS, Trial
+from hooke.features.trials import N_FIFTHS, Passages, Trial
 from hooke.findings import Interval, balanced_interval, share_interval
 
 N_INTRUDED = 5
@@ -111,10 +111,10 @@ def fuzzing(judge: Judge, trial: Trial) -> Task:
     """Does a label tell the tokens on which the feature fires from others of the same passages."""
     rng = np.random.default_rng(trial.feature)
     passages = trial.firing[_spread(len(trial.firing), judge.n_passages)]
-    right = [_inside(trial, start, stop) for start, stop in zip(passages.starts, passages.stops, strict=True)]
+    right = [_inside(trial, start, stop) for start, stop in _spans(passages)]
     wrong: list[ndarray] = []
     has_wrong = np.zeros(len(passages), bool)
-    for place, (start, stop) in enumerate(zip(passages.starts, passages.stops, strict=True)):
+    for place, (start, stop) in enumerate(_spans(passages)):
         others = np.setdiff1d(np.arange(start, stop), right[place], assume_unique=True)
         if len(others) >= len(right[place]):
             has_wrong[place] = True
@@ -197,7 +197,7 @@ JUDGED: dict[str, Callable[[Judge, Trial], Task]] = {
 """The scorers that ask a judge."""
 
 
-def _balanced(positive: Float[ndarray, " passage"], negative: Float[ndarray, " passage"]) -> tuple | None:
+def _balanced(positive: Float[ndarray, " firing"], negative: Float[ndarray, " silent"]) -> tuple | None:
     """Balanced accuracy with its interval and n over the answers that came; None where one side gave none."""
     positive, negative = positive[np.isfinite(positive)], negative[np.isfinite(negative)]
     if not len(positive) or not len(negative):
@@ -215,6 +215,10 @@ def _mean(answers: Float[ndarray, " passage"]) -> float:
 def _spread(n_there: int, n: int) -> ndarray:
     """Up to n numbers below n_there, evenly spread."""
     return np.unique(np.linspace(0, n_there - 1, min(n, n_there)).round().astype(np.int64))
+
+
+def _spans(passages: Passages) -> list[tuple[int, int]]:
+    return list(zip(passages.starts.tolist(), passages.stops.tolist(), strict=True))
 
 
 def _inside(trial: Trial, start: int, stop: int) -> ndarray:
