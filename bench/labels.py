@@ -1,16 +1,18 @@
-"""How good labels by rules are for features of a model that learnt nothing: the control of docs/labels.md.
+"""How good labels by rules are, and those of features of a model that learnt nothing: the numbers of docs/labels.md.
 
     python bench/labels.py untrained --lab LAB     # weights drawn at random, a dictionary trained on them, its labels
     python bench/labels.py starter --lab LAB       # the starter's features on the same, shorter text
+    python bench/labels.py report --lab LAB        # numbers and pictures of docs/labels.md, after `hooke label starter`
 
-Both read the same windows: 32,768 tokens to make labels from, 16,384 to score them on. The untrained model has the
-default model's shape and tokenizer; its dictionary (512 features, 16 active) sees those 32,768 tokens ten times.
+Both read the same windows: 8,192 tokens to make labels from, 8,192 to score them on. The untrained model has the
+default model's shape and tokenizer; its dictionary (256 features, 8 active) sees the first 8,192 tokens forty times.
 """
 
 import argparse
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
@@ -33,14 +35,17 @@ from hooke.features.vocabulary import read_vocabulary
 from hooke.lab import Lab
 from hooke.models.load import load
 from hooke.models.model import Model
+from hooke.pages.charts import histogram
+from hooke.pages.picture_files import standalone
 from hooke.text.corpora import open_corpus
 from hooke.text.windows import WindowConfig
 from hooke.training import TrainConfig
 from hooke.training.train import train
 
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 SITE = "resid_post.15"
-MADE, HELD = 32_768, 16_384
-CONFIG = TrainConfig(kind="topk", n_features=512, k=16, batch=4096, n_tokens=10 * MADE, lr=3e-3, seed=0)
+MADE, HELD = 8_192, 8_192
+CONFIG = TrainConfig(kind="topk", n_features=256, k=8, batch=1024, n_tokens=40 * MADE, lr=3e-3, seed=0)
 N_STARTER = 512
 
 
@@ -89,13 +94,43 @@ def labels_of(model: Model, dictionary: Dictionary, lab: Lab, features: tuple[in
     return [scored(bench, one, scorers, beside(one.feature, others, config)) for one in drafts if one is not None]
 
 
+def report(lab: Lab) -> dict[str, object]:
+    """How the starter's labels score, with two pictures: their own, and other features' on the same passages."""
+    index = Index.open("smollm2-res", lab=lab)
+    labels = [label for label in index.labels.each() if label.scores]
+    main_scores = [label.main for label in labels if label.main is not None]
+    edges = np.linspace(0.3, 1, 15)
+    words = [f"{edge:.1f}" if place % 2 == 0 else "" for place, edge in enumerate(edges)]
+    pictures = {
+        "own": ("Detection: each feature's own label", [score.value for score in main_scores]),
+        "others": (
+            "Detection: other features' labels on the same passages, the mean of 40",
+            [score.null for score in main_scores if score.null is not None],
+        ),
+    }
+    for name, (title, values) in pictures.items():
+        counts = np.histogram(values, edges)[0].tolist()
+        picture = histogram(counts, words, title=title, x_title="balanced accuracy")
+        (DOCS / f"labels-{name}.svg").write_text(standalone(picture), encoding="utf-8")
+    kinds = {kind: [label for label in labels if label.kind == kind] for kind in sorted({one.kind for one in labels})}
+    return {
+        "n_labels": len(labels),
+        "scores": plain_data(summaries(labels)),
+        "detail": mean_detail(labels, "detection"),
+        "kinds": {kind: plain_data(summaries(some)[:1]) for kind, some in kinds.items()},
+    }
+
+
 def main() -> None:
     """Label one of both and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", choices=["untrained", "starter"])
+    parser.add_argument("which", choices=["untrained", "starter", "report"])
     parser.add_argument("--lab", type=Path, required=True)
     words = parser.parse_args()
     lab = Lab(words.lab.resolve())
+    if words.which == "report":
+        print(json.dumps(report(lab)))
+        return
     model = load("smollm2-135m", lab=lab)
     if words.which == "untrained":
         model = untrained(model)

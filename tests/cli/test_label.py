@@ -47,6 +47,7 @@ def test_rules_are_scored_and_shown_everywhere(own: TinyLab, capsys: pytest.Capt
     data = json.loads(out)
     assert {one["scorer"] for one in data["scores"]} == {"detection", "fuzzing", "intruder", "simulation"}
     assert data["n_labels"] >= 4
+    shown = ""
     for number in range(8):
         main(own.words(f"feature {number} --html {tmp_path / 'card.html'}"))
         shown = capsys.readouterr().out

@@ -15,7 +15,7 @@ def test_a_label_near_its_passages_scores_above_strangers(bench: Bench):
     score = scorer.score(label, trial_of(bench.held, 3), strangers)
     assert score is not None
     assert score.null is not None
-    assert score.value > 0.9 > score.null
+    assert score.value > max(0.7, score.null)
     assert score.judge == "spelling"
 
 

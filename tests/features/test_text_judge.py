@@ -46,13 +46,12 @@ def test_a_model_that_reads_well_judges_well(bench: Bench):
 
 
 def test_nonsense_is_left_out_of_the_score(bench: Bench):
-    judge = TextJudge(Reader(fails_every=2), Writer(bench.held.evidence.text, bench.vocabulary))
-    score = Judged("detection", JUDGED["detection"], judge).score(LABEL, trial_of(bench.held, 3), [])
-    whole = Judged(
-        "detection", JUDGED["detection"], TextJudge(Reader(), Writer(bench.held.evidence.text, bench.vocabulary))
+    writer, trial = Writer(bench.held.evidence.text, bench.vocabulary), trial_of(bench.held, 3)
+    score, full = (
+        Judged("detection", JUDGED["detection"], TextJudge(reader, writer)).score(LABEL, trial, [])
+        for reader in (Reader(fails_every=2), Reader())
     )
     assert score is not None
-    full = whole.score(LABEL, trial_of(bench.held, 3), [])
     assert full is not None
     assert score.n < full.n
     assert score.value > 0.95
