@@ -28,7 +28,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> TinyLab:
 
 def call(own: TinyLab, capsys: pytest.CaptureFixture[str], words: str) -> tuple[int, str, str]:
     capsys.readouterr()
-    code = main(own.words(f"label tiny --model MODEL --tokens 1000 {words}"))
+    tokens = "" if "--tokens" in words else "--tokens 1000"
+    code = main(own.words(f"label tiny --model MODEL {tokens} {words}"))
     out, err = capsys.readouterr()
     return code, out, err
 

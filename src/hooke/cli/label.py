@@ -103,7 +103,7 @@ def label(
         Name of an index in the lab, of a dictionary that has one, or `starter`.
     explainer
         Who makes the labels: rules, by counting, offline; endpoint, a language model over HTTP; local, the model
-        itself, which must be able to chat and is seldom able to do this (docs/labels.md has numbers).
+        itself, which must be able to chat; where its first answers are nonsense the job stops.
     judge
         Who answers the scorers: rules can for rules only; the explainer itself unless given.
     scorers
@@ -115,6 +115,8 @@ def label(
         Text to score on. The default corpus keeps its own; of other texts every other document is kept for it.
     tokens
         How many tokens each of the two texts has.
+    seed
+        What passages, features at random and the labels that others are scored beside are drawn by.
     model
         Where the model is, if its name alone does not lead to it.
     estimate

@@ -15,7 +15,7 @@ from hooke.features.trials import Passages, TrialMaker, has_any
 
 _REMEMBERED = 128
 
-Marks = Sequence[Int[ndarray, " mark"]]
+Marks = Sequence[Int[ndarray, " _mark"]]
 """Positions that are marked in each of some passages."""
 
 

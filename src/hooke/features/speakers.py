@@ -96,7 +96,7 @@ class Writer:
     def __init__(self, text: TokenReader, vocabulary: Vocabulary) -> None:
         self._text, self._vocabulary = text, vocabulary
 
-    def passages(self, passages: Passages, marks: Sequence[Int[ndarray, " mark"]] | None = None) -> list[str]:
+    def passages(self, passages: Passages, marks: Sequence[Int[ndarray, " _mark"]] | None = None) -> list[str]:
         """Each passage, its marked tokens between ⟦ and ⟧; neighbours share one pair."""
         nothing = np.zeros(0, np.int64)
         return [
@@ -109,7 +109,7 @@ class Writer:
         ids = self._text.take("tokens", np.arange(start, stop)).tolist()
         return list(self._vocabulary.texts(ids))
 
-    def _one(self, start: int, stop: int, marked: Int[ndarray, " mark"]) -> str:
+    def _one(self, start: int, stop: int, marked: Int[ndarray, " _mark"]) -> str:
         is_marked = np.isin(np.arange(start, stop), marked)
         written = []
         for place, token in enumerate(self.tokens(start, stop)):

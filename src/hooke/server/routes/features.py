@@ -31,27 +31,6 @@ MAX_TEXT = 20_000
 """Characters of a text that is read with the model."""
 
 
-class ScoreOut(BaseModel):
-    """How well a label predicts its feature on text that it was not made from."""
-
-    scorer: str
-    """What was asked: detection, fuzzing, intruder, simulation, embedding or output."""
-    judge: str
-    """Who answered."""
-    value: float
-    """The score."""
-    interval: tuple[float, float]
-    """Its 95 % interval."""
-    n: int
-    """Passages that it is over."""
-    null: float | None
-    """The mean score of other features' labels on the same passages."""
-    null_interval: tuple[float, float] | None
-    """Where 95 in 100 of those lie."""
-    beats_null: bool
-    """Whether the label is better than they are, beyond luck."""
-
-
 class LabelOut(BaseModel):
     """A short explanation of a feature, with how well it predicts the feature."""
 
@@ -66,9 +45,7 @@ class LabelOut(BaseModel):
     f1: float | None
     """F1 of the same predictor at the density of what it predicts."""
     n: int
-    """Tokens that the score is over; passages where there are held-out scores."""
-    scores: list[ScoreOut] = Field(default_factory=list)
-    """Its scores on held-out text, where `hooke label` made some."""
+    """Tokens that the score is over."""
 
 
 class Hidden(BaseModel):
@@ -421,20 +398,7 @@ async def read_raw(here: Residents, index: Index, client: str, text: str) -> Raw
 
 def label_out(label: Label) -> LabelOut:
     """A label as it is sent."""
-    names = [name for name in ScoreOut.model_fields if name != "beats_null"]
-    scores = [
-        ScoreOut(**{name: getattr(score, name) for name in names}, beats_null=score.beats_null)
-        for score in label.scores
-    ]
-    return LabelOut(
-        text=label.text,
-        source=label.source,
-        kind=label.kind,
-        score=label.score,
-        f1=label.f1,
-        n=label.n,
-        scores=scores,
-    )
+    return LabelOut(text=label.text, source=label.source, kind=label.kind, score=label.score, f1=label.f1, n=label.n)
 
 
 def feature_rows(index: Index, listing: Listing, features: Sequence[int]) -> list[FeatureRow]:
