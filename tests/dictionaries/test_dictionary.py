@@ -212,7 +212,7 @@ def test_a_dictionary_of_another_model_is_refused():
 def test_a_feature_with_a_margin_below_zero_is_silent_and_others_fire(kind: str, k: int | None):
     generator = torch.Generator().manual_seed(0)
     config = DictionaryConfig(
-        name="d", model="m", kind=kind, reads=("resid_post.0",), writes=("resid_post.0",), n_features=8, d_in=4, d_out=4, k=k
+        name="d", model="m", kind=kind, reads=("embed",), writes=("embed",), n_features=8, d_in=4, d_out=4, k=k
     )  # fmt: skip
     rows = torch.randn(8, 4, generator=generator)
     made = Dictionary(config, W_enc=rows.T.contiguous(), b_enc=torch.zeros(8), W_dec=rows, b_dec=torch.zeros(4))
