@@ -125,8 +125,7 @@ def label(
     from hooke.features.labelling import LabelConfig, label_index
     from hooke.features.query import Index
 
-    judge = judge or explainer
-    lab = everywhere.lab
+    judge, lab = judge or explainer, everywhere.lab
     if judge == "rules" and explainer != "rules":
         raise BadRequest("Rules judge rules only.", "", "Give --judge endpoint or --judge local.")
     if tokens < 1:
