@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from hooke import findings
-from hooke.findings import Estimate, Finding, bootstrap_interval, estimate, estimate_ratio
+from hooke.findings import (
+    Estimate,
+    Finding,
+    area_under_curve,
+    balanced_interval,
+    bootstrap_interval,
+    estimate,
+    estimate_ratio,
+    share_interval,
+)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -83,3 +92,30 @@ def test_a_ratio_of_means_is_not_blown_up_by_a_small_whole():
     assert found.value < found.interval[1] < 1, "a mean of ratios would be 125"
     constant = estimate_ratio([1.0, 2.0, 3.0], [2.0, 4.0, 6.0], generator=np.random.default_rng(0))
     assert constant.interval == pytest.approx((0.5, 0.5)), "a part stays with its whole"
+
+
+def test_the_interval_of_a_share_is_that_of_the_tables():
+    # Wilson's interval of 8 in 10, as it is printed in textbooks.
+    assert share_interval(0.8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-3)
+    low, high = share_interval(1.0, 10)
+    assert low == pytest.approx(0.7225, abs=1e-3)
+    assert high == pytest.approx(1)
+    assert share_interval(0.0, 0) == (0.0, 1.0)
+
+
+def test_the_interval_of_a_balanced_accuracy_covers_it_19_times_in_20():
+    draws, covered = rng(3), 0
+    for _ in range(2000):
+        recall, specificity = draws.binomial(50, 0.9) / 50, draws.binomial(50, 0.7) / 50
+        low, high = balanced_interval(recall, 50, specificity, 50)
+        covered += low <= 0.8 <= high
+    assert 0.93 < covered / 2000 < 0.975
+
+
+def test_the_area_is_the_share_of_pairs_in_order():
+    area, (low, high) = area_under_curve(np.array([3.0, 1.0, 2.0]), np.array([0.0, 2.0]))
+    assert area == pytest.approx(4.5 / 6)
+    assert 0 <= low < area < high <= 1
+    area, (low, high) = area_under_curve(np.arange(5.0) + 10, np.arange(5.0))
+    assert (area, high) == (1.0, 1.0)
+    assert low < 0.7, "five of each are no proof"

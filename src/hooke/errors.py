@@ -10,6 +10,8 @@ HookeError                 every refusal: what was asked, what was found, what t
 ├── BadArtefact            a file that is truncated, hostile or not what it claims to be
 ├── PromptTooLong          more tokens than the model's context
 ├── LabBusy                another process is writing the same artefact
+├── EndpointFailed         a service that was asked over the network did not answer, or answered nonsense
+├── CostLimit              going on would cost more than was allowed
 └── OutOfSpace             the disk cannot hold what was asked for
 """
 
@@ -66,6 +68,14 @@ class PromptTooLong(HookeError):
 
 class LabBusy(HookeError):
     """Another process is writing the same artefact."""
+
+
+class EndpointFailed(HookeError):
+    """A service that was asked over the network did not answer, or answered nonsense."""
+
+
+class CostLimit(HookeError):
+    """Going on would cost more than was allowed."""
 
 
 class OutOfSpace(HookeError):

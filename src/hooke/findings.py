@@ -1,5 +1,6 @@
 """A claim about a model, with its value, its interval, its control and where it came from."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,6 +81,25 @@ def bootstrap_interval(
     return (float(low), float(high))
 
 
+def share_interval(share: float, n: int) -> Interval:
+    """The 95 % interval of a share of n independent units (Wilson 1927); sound at 0 and 1 and for few units."""
+    if n == 0:
+        return (0.0, 1.0)
+    z = 1.959964
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return (max(0.0, float(middle - half)), min(1.0, float(middle + half)))
+
+
+def balanced_interval(recall: float, n_positive: int, specificity: float, n_negative: int) -> Interval:
+    """The 95 % interval of (recall + specificity) / 2, from those of both shares (MOVER, Zou and Donner 2008)."""
+    value, shares = (recall + specificity) / 2, (recall, specificity)
+    bounds = [share_interval(share, n) for share, n in zip(shares, (n_positive, n_negative), strict=True)]
+    below = math.hypot(*(share - low for share, (low, _) in zip(shares, bounds, strict=True))) / 2
+    above = math.hypot(*(high - share for share, (_, high) in zip(shares, bounds, strict=True))) / 2
+    return (float(value - below), float(value + above))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
     """A measured number with its 95 % interval."""
@@ -119,3 +139,19 @@ def estimate_ratio(
         return parts[rows].sum(-1) / wholes[rows].sum(-1)
 
     return estimate(np.arange(len(parts), dtype=np.float64), generator=generator, statistic=ratio)
+
+
+def area_under_curve(positive: Float[ndarray, " n"], negative: Float[ndarray, " m"]) -> tuple[float, Interval]:
+    """The chance that a value of the first kind is above one of the second, ties half; its interval (Hanley 1982)."""
+    n, m = len(positive), len(negative)
+    ordered = np.sort(negative)
+    below, upto = np.searchsorted(ordered, positive, "left"), np.searchsorted(ordered, positive, "right")
+    area = float((below + upto).sum() / (2 * n * m))
+    alike, other = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = area * (1 - area) + (n - 1) * (alike - area**2) + (m - 1) * (other - area**2)
+    # At 0 and 1 that formula says that there is no doubt at all; the interval of a share does not.
+    sure = share_interval(area, min(n, m))
+    half = 1.959964 * math.sqrt(max(spread, 0) / (n * m))
+    if half == 0:
+        return area, sure
+    return area, (max(0.0, area - half), min(1.0, area + half))

@@ -225,3 +225,17 @@ def test_a_dictionary_of_another_model_is_refused():
         check_fits(made, FakeModel(8))
     with pytest.raises(ShapeMismatch, match="writes 5 numbers at mlp_out.1; the model has 6"):
         check_fits(dictionary("topk"), FakeModel(6))
+
+
+@pytest.mark.parametrize(("kind", "k"), [("relu", None), ("topk", 2)])
+def test_a_feature_with_a_margin_below_zero_is_silent_and_others_fire(kind: str, k: int | None):
+    generator = torch.Generator().manual_seed(0)
+    config = DictionaryConfig(
+        name="d", model="m", kind=kind, reads=("embed",), writes=("embed",), n_features=8, d_in=4, d_out=4, k=k
+    )  # fmt: skip
+    rows = torch.randn(8, 4, generator=generator)
+    made = Dictionary(config, W_enc=rows.T.contiguous(), b_enc=torch.zeros(8), W_dec=rows, b_dec=torch.zeros(4))
+    x = torch.randn(20, 4, generator=generator)
+    assert torch.equal(made.margins(x) < 0, made.encode(x).dense() <= 0)
+    for index in range(8):
+        assert torch.allclose(made.margins(x)[:, index], made.pre_activations(x)[:, index] - made.bar(x, index))

@@ -121,3 +121,10 @@ def test_padding_is_nothing():
     made = neurons()
     acts = SparseActs(torch.tensor([[2.0, 0.0]]), torch.tensor([[N_UNITS + 3, 3]]), 2 * N_UNITS)
     assert made.decode(acts)[0, 3] == -2.0
+
+
+def test_margins_are_what_each_neuron_is_above_its_bar():
+    made, x = neurons(), hidden(6)
+    margins = made.margins(x)
+    for index in range(made.n_features):
+        assert torch.allclose(margins[:, index], made.pre_activations(x)[:, index] - made.bar(x, index), atol=1e-5)

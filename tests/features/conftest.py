@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from hooke.features.evidence import read_evidence
+from hooke.features.labelling import Bench
 from hooke.features.query import Index
+from hooke.features.trials import TrialMaker
 from hooke.lab import Lab
-from tests.features.planted import World, planted_world
+from tests.features.planted import World, planted_corpus, planted_world
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +35,17 @@ def copied(features_lab: Lab, tmp_path: Path) -> Path:
     import shutil
 
     return Path(shutil.copytree(features_lab.path("features", "full"), tmp_path / "copied"))
+
+
+@pytest.fixture(scope="session")
+def bench(index: Index, world: World) -> Bench:
+    """Both readings of the planted world: labels are made from one text and scored on another one."""
+    held = planted_corpus(60, seed=1, name="held")
+    readings = [
+        read_evidence(
+            world.model, world.dictionary, corpus, n_tokens=world.n_tokens, windows=world.windows, lab=index.lab
+        )
+        for corpus in (world.corpus, held)
+    ]
+    makers = [TrialMaker(one, index.vocabulary, seed=place) for place, one in enumerate(readings)]
+    return Bench(index, world.model, *makers)

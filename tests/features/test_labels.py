@@ -1,3 +1,5 @@
+import dataclasses
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 
 from hooke.errors import BadArtefact, BadRequest
 from hooke.features import labels as module
-from hooke.features.labels import Label, LabelReader, write_labels
+from hooke.features.labels import Label, LabelReader, Score, write_labels
 from hooke.features.query import Index
 
 
@@ -119,3 +121,50 @@ def test_very_common_words_come_in_the_order_of_the_labels(index: Index, monkeyp
     assert len(ids) > 1
     monkeypatch.setattr("hooke.features.labels._TOO_COMMON", 1)
     assert index.labels.matching("bridge") == ([min(ids)], True)
+
+
+SCORES = (
+    Score(scorer="fuzzing", judge="rule", value=0.6, interval=(0.5, 0.7), n=90, null=0.5),
+    Score(
+        scorer="detection",
+        judge="rule",
+        value=0.8,
+        interval=(0.7, 0.9),
+        n=100,
+        null=0.5,
+        null_interval=(0.4, 0.6),
+        detail={"near": 0.25},
+    ),
+)
+
+
+def test_scores_come_back_with_their_label_which_goes_before_labels_without(tmp_path: Path):
+    scored = dataclasses.replace(label(1, "weak but scored", 0.1), scores=SCORES)
+    write_labels(tmp_path / "labels.sqlite", [label(1, "strong"), scored, label(0, "another")])
+    reader = LabelReader(tmp_path / "labels.sqlite")
+    assert reader.of(1)[0] == scored
+    assert reader.of(1)[0].main == SCORES[1]
+    assert SCORES[1].beats_null
+    assert reader.of(0)[0].scores == ()
+    assert [one.scores for one in reader.each()] == [SCORES, (), ()]
+
+
+def test_labels_without_a_table_of_scores_are_still_read(tmp_path: Path):
+    write_labels(tmp_path / "labels.sqlite", LABELS)
+    with sqlite3.connect(tmp_path / "labels.sqlite") as connection:
+        connection.execute("DROP TABLE scores")
+    assert LabelReader(tmp_path / "labels.sqlite").of(3) == (LABELS[3], LABELS[4])
+
+
+def test_damaged_scores_are_refused(tmp_path: Path):
+    write_labels(tmp_path / "labels.sqlite", [dataclasses.replace(LABELS[0], scores=SCORES)])
+    with sqlite3.connect(tmp_path / "labels.sqlite") as connection:
+        connection.execute("UPDATE scores SET detail = '[1]'")
+    with pytest.raises(BadArtefact):
+        LabelReader(tmp_path / "labels.sqlite").of(0)
+
+
+def test_a_score_that_may_be_luck_does_not_beat_its_null():
+    assert not dataclasses.replace(SCORES[1], interval=(0.45, 0.9)).beats_null
+    assert not dataclasses.replace(SCORES[1], null_interval=(0.2, 0.85)).beats_null
+    assert not dataclasses.replace(SCORES[1], null=None).beats_null

@@ -53,6 +53,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Write a dictionary or transcoders as the files that another tool reads.",
     ),
     "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),
+    "label": (
+        "label:label",
+        "Label the features of a dictionary, and score the labels on text that they were not made from.",
+    ),
     "search": (
         "search:search",
         "Find features by words, meaning, a text that fires them, a token they move, or their examples' text.",

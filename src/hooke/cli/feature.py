@@ -14,11 +14,12 @@ from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
 from hooke.cli.terminal import Heat, bars, note, table, title
 from hooke.errors import BadArtefact, UnknownName
 from hooke.lab import Lab
-from hooke.pages.numerals import number, percent, visible
+from hooke.pages.numerals import interval, number, percent, visible
 from hooke.sites import FeatureName, parse_feature
 
 if TYPE_CHECKING:
     import hooke.features.card
+    import hooke.features.labels
     import hooke.features.query
 
 
@@ -101,9 +102,46 @@ def show_card(card: "hooke.features.card.Card", n_examples: int) -> tuple[Render
     ]
     if label:
         score = f"balanced accuracy {number(label.score)} (0.5 is chance), F1 {number(label.f1)}, n = {number(label.n)}"
-        shown.append(note(f"label by {label.source}: {score}"))
+        shown.append(note(f"label by {label.source}: {score} {label.unit} that it was not made from"))
+        if label.scores:
+            shown += [_scores(label), note(_VERDICT[_is_better(label)])]
+    for other in card.labels[1:]:
+        about = f"{other.source}, score {number(other.score)}, n = {number(other.n)} {other.unit}"
+        shown.append(note(f"also labelled “{other.text}” by {about}"))
     shown += ["", _statistics(card), "", _effects(card), "", *_relatives(card), *_examples(card, n_examples)]
     return tuple(shown)
+
+
+_VERDICT = {
+    True: "Better than other features' labels on the same passages, beyond luck.",
+    False: "Not shown to be better than other features' labels on the same passages: do not rely on it.",
+}
+
+
+def _is_better(label: "hooke.features.labels.Label") -> bool:
+    return label.main is not None and label.main.beats_null
+
+
+def _scores(label: "hooke.features.labels.Label") -> Table:
+    rows = [
+        (
+            one.scorer,
+            f"{one.value:.2f} {interval(one.interval, 2)}",
+            null_of(one),
+            number(one.n),
+            one.judge,
+            ", ".join(f"{name} {value:.2f}" for name, value in one.detail.items() if not name.startswith("recall")),
+        )
+        for one in label.scores
+    ]
+    return table(("score", "value", "others' labels", "n>", "judge", "false alarms"), rows)
+
+
+def null_of(score: "hooke.features.labels.Score") -> str:
+    """What other features' labels score on the same passages."""
+    if score.null is None:
+        return "–"
+    return f"{score.null:.2f}" + (f" {interval(score.null_interval, 2)}" if score.null_interval else "")
 
 
 def _statistics(card: "hooke.features.card.Card") -> Table:

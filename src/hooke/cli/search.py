@@ -15,6 +15,7 @@ from hooke.errors import BadRequest, HookeError
 from hooke.pages.numerals import number, percent
 
 if TYPE_CHECKING:
+    import hooke.features.labels
     import hooke.features.query
     import hooke.features.reading
 
@@ -157,18 +158,27 @@ def _by_words(
             hit.name,
             hit.label.text if hit.label else "",
             number(hit.label.score if hit.label else None),
+            number(hit.label.n if hit.label else None),
             percent(hit.density),
             number(hit.max),
             *([format(hit.value, form)] if column else []),
         )
         for hit in hits
     ]
-    columns = ("feature", "label", "score>", "density>", "max>", *([f"{column}>"] if column else []))
+    columns = ("feature", "label", "score>", "n>", "density>", "max>", *([f"{column}>"] if column else []))
     keys = (
-        "score: balanced accuracy of the label on tokens not used to make it, 0.5 is chance · density: share of tokens"
+        "score: balanced accuracy of the label on n tokens or passages not used to make it, 0.5 is chance · density: "
+        "share of tokens"
     )
     effect = " · effect: deviations above what features do to this token" if column == "effect" else ""
     return head, table(columns, rows), note(keys + effect), *([note(said)] if said else [])
+
+
+def scored(label: "hooke.features.labels.Label | None") -> str:
+    """How good a label is, behind something else on the same line; empty where it has no score."""
+    if label is None or label.score is None:
+        return ""
+    return f"; label's balanced accuracy {number(label.score)}, n = {number(label.n)}"
 
 
 def by_text(
@@ -183,7 +193,7 @@ def by_text(
             f"at most {number(one.value)} here, {number(one.max)} in the index, on {percent(one.density)} of tokens"
         )
         heat = Heat(reading.tokens, values, top=max(one.max, one.value), peak=one.peak)
-        shown += [title(one.name, label), heat, note(strength), ""]
+        shown += [title(one.name, label), heat, note(strength + scored(one.label)), ""]
     if not reading.features:
         shown.append(note("No feature fires on it beyond its first token."))
     return tuple(shown)

@@ -225,6 +225,13 @@ class Dictionary(nn.Module):
         bar = torch.zeros(x.shape[:-1], device=self.device)
         return bar if self.threshold is None else bar + self.threshold[index]
 
+    def margins(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch feature"]:
+        """How far every feature's pre-activation is above what it has to exceed: below zero where it stays silent."""
+        pre = self.pre_activations(x)
+        if self.config.activation == "topk":
+            return pre - pre.topk(self.config.k or 1, dim=-1).values[..., -1:].clamp(min=0)
+        return pre if self.threshold is None else pre - self.threshold
+
 
 def weight_shapes(config: DictionaryConfig) -> dict[str, tuple[int, ...]]:
     """The tensors that a dictionary of this config has, with their shapes."""

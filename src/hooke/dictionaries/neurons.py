@@ -98,6 +98,13 @@ class Neurons(Dictionary):
         least = (x.abs() * self._lengths.to(x)).topk(self._n_kept, dim=-1).values[..., -1]
         return least / self._lengths[index % self.n_units].to(x).clamp(min=1e-12)
 
+    def margins(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch feature"]:
+        """How far every neuron is above what it would have had to exceed to be kept."""
+        x = x.to(self.outputs.dtype)
+        lengths = self._lengths.to(x).clamp(min=1e-12)
+        least = (x.abs() * lengths).topk(self._n_kept, dim=-1).values[..., -1:]
+        return self.pre_activations(x) - torch.cat([least / lengths] * 2, dim=-1)
+
     @property
     def _n_kept(self) -> int:
         return min(self.config.k or N_ACTIVE, self.n_units)

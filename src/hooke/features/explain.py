@@ -36,10 +36,12 @@ N_CONTEXTS = 2**15
 WEAKEST_F1, WEAKEST_SCORE = 0.2, 0.6
 """F1 and balanced accuracy below which a rule says too little to be shown as one."""
 
-_FEWEST = 8
+FEWEST = 8
+"""Firings below which no rule is looked for."""
+
 _CONTEXT_MARGIN = 0.03
 _AT_ONCE = 256
-_KINDS: dict[Test, str] = {
+KINDS: dict[Test, str] = {
     "current": "token",
     "pair": "phrase",
     "previous": "phrase",
@@ -73,7 +75,7 @@ class Background:
         counts, features = shards.rows(judged)
         place = np.repeat(np.arange(len(judged)), counts)
         offsets = np.concatenate([[0], np.cumsum(np.bincount(features, minlength=shards.n_features))])
-        rates: dict[Test, KeyIndex] = {test: contexts if test == "context" else tokens for test in _KINDS}
+        rates: dict[Test, KeyIndex] = {test: contexts if test == "context" else tokens for test in KINDS}
         order = np.argsort(features, kind="stable")
         return Background(rates, KeyIndex(reader.read(judged)), offsets, place[order])
 
@@ -90,9 +92,10 @@ class Explainer:
     """Makes the labels of feature ranges against one background."""
 
     def __init__(self, vocabulary: Vocabulary, shards: ShardReader, sources: tuple[str, ...], n_counted: int) -> None:
-        self._reader = PlaceReader(vocabulary, shards.text)
-        self._background = Background.read(self._reader, shards)
-        self._vocabulary, self._text, self._sources, self._n_counted = vocabulary, shards.text, sources, n_counted
+        self.reader = PlaceReader(vocabulary, shards.text)
+        self.background = Background.read(self.reader, shards)
+        self.vocabulary, self.sources = vocabulary, sources
+        self._text, self._n_counted = shards.text, n_counted
 
     def labels(
         self, postings: Postings, order: Int[ndarray, " entry"], promoted: Int[ndarray, "range token"]
@@ -101,16 +104,16 @@ class Explainer:
         counts = np.diff(postings.offsets)
         for first in range(0, len(postings), _AT_ONCE):
             places = np.arange(first, min(first + _AT_ONCE, len(postings)))
-            for place, firings in zip(places, self._samples(postings, order, places, STRONG), strict=True):
+            for place, firings in zip(places, self.samples(postings, order, places, STRONG), strict=True):
                 label = self._label(postings.first + int(place), firings, promoted[place])
                 if label.kind == "none":
                     n = int(_n_strong(counts[[place]], STRONGEST)[0])
-                    (strongest,) = self._samples(postings, order, np.array([place]), STRONGEST)
+                    (strongest,) = self.samples(postings, order, np.array([place]), STRONGEST)
                     other = self._label(label.feature, strongest, promoted[place])
                     label = label if other.kind == "none" else replace(other, text=f"{other.text} (strongest {n})")
                 yield label
 
-    def _samples(
+    def samples(
         self, postings: Postings, order: Int[ndarray, " entry"], places: Int[ndarray, " some"], one_in: int
     ) -> list[Firings]:
         """Firings of some features: strong ones, from the strongest to the weakest of them, and others."""
@@ -125,21 +128,21 @@ class Explainer:
         self, postings: Postings, order: Int[ndarray, " entry"], ranks: Int[ndarray, "some n"], there: ndarray
     ) -> list[Places]:
         """For each of some features the places of the entries with these ranks."""
-        places = self._reader.read(postings.positions[order[ranks[there]]])
+        places = self.reader.read(postings.positions[order[ranks[there]]])
         ends = np.cumsum(there.sum(1)).tolist()
         return [places[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
     def _label(self, feature: int, sample: Firings, promoted: Int[ndarray, " token"]) -> Label:
-        if len(sample.strong) < _FEWEST:
-            return _too_rare(feature, len(sample.strong))
+        if len(sample.strong) < FEWEST:
+            return too_rare(feature, len(sample.strong))
         made = self._half(sample.strong)
         firings = Firings(sample.strong[made], sample.weak, sample.density, sample.weak_density)
         rule, is_output = self._best(firings, promoted)
-        text = rule_text(rule, firings.strong, self._reader, self._sources, is_output=is_output)
-        rates, forms = self._background.rates, self._vocabulary.forms
-        words = search_words(rule, firings.strong, self._reader, rates, forms, promoted)
+        text = rule_text(rule, firings.strong, self.reader, self.sources, is_output=is_output)
+        rates, forms = self.background.rates, self.vocabulary.forms
+        words = search_words(rule, firings.strong, self.reader, rates, forms, promoted)
         score, f1, n = self._score(feature, rule, sample.strong[~made], sample.density)
-        kind = _KINDS[rule.test]
+        kind = KINDS[rule.test]
         if f1 < WEAKEST_F1 or score < WEAKEST_SCORE:
             text, kind = f"no simple rule (best: {text})", "none"
         return Label(
@@ -155,20 +158,20 @@ class Explainer:
 
     def _best(self, firings: Firings, promoted: Int[ndarray, " token"]) -> tuple[Rule, bool]:
         """The rule with the largest F1, and whether it is that a promoted token follows. Context has to win clearly."""
-        found = [self._output_rule(firings, promoted)]
-        for test in _KINDS:
-            best = best_rule(test, firings, self._background.rates[test])
+        found = [self.output_rule(firings, promoted)]
+        for test in KINDS:
+            best = best_rule(test, firings, self.background.rates[test])
             if best is not None:
                 f1, rule = best
                 found.append((f1 - (_CONTEXT_MARGIN if test == "context" else 0), rule, False))
         _, rule, is_output = max(found, key=lambda one: one[0])
         return rule, is_output
 
-    def _output_rule(self, firings: Firings, promoted: Int[ndarray, " token"]) -> tuple[float, Rule, bool]:
+    def output_rule(self, firings: Firings, promoted: Int[ndarray, " token"]) -> tuple[float, Rule, bool]:
         """That one of the promoted tokens follows, and its F1."""
-        forms = np.unique(self._vocabulary.forms.of_token[promoted]).astype(np.int64)
+        forms = np.unique(self.vocabulary.forms.of_token[promoted]).astype(np.int64)
         keys = tuple(forms.tolist())
-        rate = self._background.rates["following"].rates("following", forms).sum()
+        rate = self.background.rates["following"].rates("following", forms).sum()
         shares = [
             places.having("following", keys).mean() if len(places) else 0.0 for places in (firings.strong, firings.weak)
         ]
@@ -177,7 +180,7 @@ class Explainer:
 
     def _score(self, feature: int, rule: Rule, firings: Places, density: float) -> tuple[float, float, int]:
         """Balanced accuracy, F1 at the density of strong firings, and the number of places they are over."""
-        background = self._background
+        background = self.background
         firing = background.fires[background.offsets[feature] : background.offsets[feature + 1]]
         n_silent = background.judged.n_places - len(firing)
         recall = float(firings.having(rule.test, rule.keys).mean())
@@ -191,7 +194,8 @@ def _n_strong(counts: Int[ndarray, " some"], one_in: int) -> Int[ndarray, " some
     return np.maximum(-(-counts // one_in), np.minimum(counts, LEAST_STRONG))
 
 
-def _too_rare(feature: int, n: int) -> Label:
+def too_rare(feature: int, n: int) -> Label:
+    """The label of a feature that fires too rarely for a rule."""
     text = f"too rare: active on {n} tokens" if n else "dead: never active on this text"
     kind = "rare" if n else "dead"
     return Label(feature=feature, text=text, source="rule", kind=kind, score=None, f1=None, n=n, words="")

@@ -4,11 +4,12 @@ Rows are numbered from the best label down, so that a very common word can be an
 tens of thousands of hits.
 """
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy import ndarray
 
 from hooke.errors import BadRequest
 from hooke.features.store import corrupt
+from hooke.findings import Interval
 from hooke.lab import staged
 
 _SCHEMA = """
@@ -25,13 +27,49 @@ CREATE TABLE labels (
     score REAL, f1 REAL, n INTEGER NOT NULL, words TEXT NOT NULL
 );
 CREATE INDEX by_feature ON labels (feature);
+CREATE TABLE scores (
+    label INTEGER NOT NULL, scorer TEXT NOT NULL, judge TEXT NOT NULL, value REAL NOT NULL, low REAL NOT NULL,
+    high REAL NOT NULL, n INTEGER NOT NULL, null_value REAL, null_low REAL, null_high REAL, detail TEXT NOT NULL
+);
+CREATE INDEX by_label ON scores (label);
 CREATE VIRTUAL TABLE search USING fts5 (
     text, words, content='labels', content_rowid='id', detail='column', prefix='2 3',
     tokenize='unicode61 remove_diacritics 2'
 );
 """
 _COLUMNS = "feature, text, source, kind, score, f1, n, words"
+_SCORES = "scorer, judge, value, low, high, n, null_value, null_low, null_high, detail"
 _TOO_COMMON = 8_000
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
+    """How well a label predicts its feature on text that it was not made from, by one scorer and one judge."""
+
+    scorer: str
+    """What was asked: detection, fuzzing, intruder, simulation, embedding or output; see docs/labels.md."""
+    judge: str
+    """Who answered: 'rule' is the rule itself, else a model or an encoder."""
+    value: float
+    """The score."""
+    interval: Interval
+    """95 % interval of the score over passages."""
+    n: int
+    """Passages that it is over."""
+    null: float | None = None
+    """The mean score of other features' labels on the same passages."""
+    null_interval: Interval | None = None
+    """Where the scores of 95 in 100 of them lie; None where there are too few."""
+    detail: dict[str, float] = field(default_factory=dict)
+    """Parts of it, by name: recall in each fifth of the firings, false alarms on each kind of silent passage."""
+
+    @property
+    def beats_null(self) -> bool:
+        """Whether the label is better than other features' labels are, beyond luck in passages and in labels."""
+        if self.null is None:
+            return False
+        return self.interval[0] > self.null and (self.null_interval is None or self.value > self.null_interval[1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,12 +92,30 @@ class Label:
     """Tokens that the score is over."""
     words: str
     """Words of its examples and promoted tokens, for search."""
+    scores: tuple[Score, ...] = ()
+    """Its scores on held-out text beside their nulls; none of a first label, which was scored on half of its text."""
+
+    @property
+    def main(self) -> Score | None:
+        """The score that `score` repeats: detection where it was made, else the first one."""
+        return next((score for score in self.scores if score.scorer == "detection"), next(iter(self.scores), None))
+
+    @property
+    def unit(self) -> str:
+        """What `n` counts."""
+        return "passages" if self.scores else "tokens"
+
+    @property
+    def quality(self) -> float:
+        """What labels are ranked by: those with held-out scores go before those without."""
+        return 1 + (self.score or 0.0) if self.scores else self.f1 or 0.0
 
 
 def write_labels(path: Path, labels: Iterable[Label]) -> None:
     """Write the labels, best first, with their search index."""
-    ranked = sorted(labels, key=lambda label: (-(label.f1 or 0), label.feature))
+    ranked = sorted(labels, key=lambda label: (-label.quality, label.feature))
     rows = [(x.feature, x.text, x.source, x.kind, x.score, x.f1, x.n, x.words) for x in ranked]
+    scores = [(row, *_score_row(score)) for row, label in enumerate(ranked, 1) for score in label.scores]
     with staged(path) as aside:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(aside)
@@ -67,6 +123,9 @@ def write_labels(path: Path, labels: Iterable[Label]) -> None:
             with connection:
                 connection.executescript(_SCHEMA)
                 connection.executemany(f"INSERT INTO labels ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+                connection.executemany(
+                    f"INSERT INTO scores (label, {_SCORES}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", scores
+                )
                 connection.execute("INSERT INTO search (search) VALUES ('rebuild')")
                 connection.execute("INSERT INTO search (search) VALUES ('optimize')")
             connection.execute("VACUUM")
@@ -131,6 +190,10 @@ class LabelReader:
         self._path = path
         # A connection belongs to one thread unless told otherwise; this one is only ever read.
         self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        with self._reading():
+            # Files that were written before there were scores have no table of them.
+            found = self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'scores'").fetchone()
+        self._has_scores = found is not None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -148,15 +211,15 @@ class LabelReader:
         """
         wanted = sorted(set(features))
         found: dict[int, list[Label]] = {}
-        for start in range(0, len(wanted), 500):
-            some = wanted[start : start + 500]
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
             marks = ",".join("?" * len(some))
             with self._reading():
                 rows = self._connection.execute(
-                    f"SELECT {_COLUMNS} FROM labels WHERE feature IN ({marks}) ORDER BY id", some
+                    f"SELECT id, {_COLUMNS} FROM labels WHERE feature IN ({marks}) ORDER BY id", some
                 ).fetchall()
-            for row in rows:
-                found.setdefault(row[0], []).append(_label(row))
+            for label in self._labels(rows):
+                found.setdefault(label.feature, []).append(label)
         return {feature: tuple(labels) for feature, labels in found.items()}
 
     def each(self) -> Iterator[Label]:
@@ -166,8 +229,9 @@ class LabelReader:
             BadArtefact: the file is damaged.
         """
         with self._reading():
-            for row in self._connection.execute(f"SELECT {_COLUMNS} FROM labels ORDER BY id"):
-                yield _label(row)
+            cursor = self._connection.execute(f"SELECT id, {_COLUMNS} FROM labels ORDER BY id")
+            while rows := cursor.fetchmany(_AT_ONCE):
+                yield from self._labels(rows)
 
     def all_first(self, n_features: int) -> FirstLabels:
         """The best label of every feature.
@@ -248,8 +312,22 @@ class LabelReader:
         """
         marks = ",".join("?" * len(ids))
         with self._reading():
-            rows = self._connection.execute(f"SELECT id, {_COLUMNS} FROM labels WHERE id IN ({marks})", list(ids))
-            return {row[0]: _label(row[1:]) for row in rows}
+            found = f"SELECT id, {_COLUMNS} FROM labels WHERE id IN ({marks})"
+            rows = self._connection.execute(found, list(ids)).fetchall()
+        return dict(zip((row[0] for row in rows), self._labels(rows), strict=True))
+
+    def _labels(self, rows: Sequence[tuple]) -> list[Label]:
+        """Rows of labels, each behind its number, with their scores."""
+        scores: dict[int, list[Score]] = {}
+        for start in range(0, len(rows) if self._has_scores else 0, _AT_ONCE):
+            ids = [row[0] for row in rows[start : start + _AT_ONCE]]
+            marks = ",".join("?" * len(ids))
+            with self._reading():
+                wanted = f"SELECT label, {_SCORES} FROM scores WHERE label IN ({marks}) ORDER BY rowid"
+                for label, *score in self._connection.execute(wanted, ids):
+                    scores.setdefault(label, []).append(_score(score))
+        names = _COLUMNS.split(", ")
+        return [Label(**dict(zip(names, row[1:], strict=True)), scores=tuple(scores.get(row[0], ()))) for row in rows]
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -259,6 +337,25 @@ class LabelReader:
             raise corrupt(self._path, str(error)) from error
 
 
-def _label(row: tuple) -> Label:
-    names = _COLUMNS.split(", ")
-    return Label(**dict(zip(names, row, strict=True)))
+def _score_row(score: Score) -> tuple:
+    null = (score.null, *(score.null_interval or (None, None)))
+    return score.scorer, score.judge, score.value, *score.interval, score.n, *null, json.dumps(score.detail)
+
+
+def _score(row: Sequence) -> Score:
+    scorer, judge, value, low, high, n, null, null_low, null_high, detail = row
+    null_interval = None if null_low is None else (null_low, null_high)
+    try:
+        parts = {str(name): float(part) for name, part in json.loads(detail).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise sqlite3.DatabaseError(f"a score has parts that are none: {detail!r:.60}") from error
+    return Score(
+        scorer=scorer,
+        judge=judge,
+        value=value,
+        interval=(low, high),
+        n=n,
+        null=null,
+        null_interval=null_interval,
+        detail=parts,
+    )

@@ -43,7 +43,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {
-        name: getattr(numerals, name) for name in ("number", "percent", "signed", "measured", "token_text")
+        name: getattr(numerals, name) for name in ("number", "percent", "signed", "measured", "interval", "token_text")
     }
     return found
 
