@@ -62,7 +62,7 @@ def test_what_is_shown_has_the_control(hooke: Hooke):
     shown = " ".join(hooke("study run two-hop --model MODEL").out.split())
     assert "Why?" in shown
     assert "control: as many random edges" in shown
-    assert "at the last token" in shown
+    assert "layer 1 at the last" in shown
     assert "--out FOLDER" in shown
 
 

@@ -122,7 +122,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "specimen crosscoders": (
         "planted:crosscoders",
-        "Train crosscoders on a planted pair of models, and see what they call exclusive to one.",
+        "Train crosscoders on a planted pair of models, and see which features they call exclusive to one of them.",
     ),
     "specimen build": ("specimen:build", "Keep a specimen, its twin and its random control in the lab."),
     "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),

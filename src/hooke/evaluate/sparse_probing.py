@@ -35,8 +35,8 @@ _C = 0.1
 """C of the logistic regression: strong regularisation, since texts are few."""
 
 
-Reads = dict[tuple[str, Site], list[Float[Tensor, "token width"]]]
-"""What is read of each text, the first token left out, by the model's name and the site."""
+Reads = dict[tuple[str, Site], list[Tensor]]
+"""What is read of each text, [token, width], the first token left out, by the model's name and the site."""
 
 
 def read_texts(subjects: Sequence[Subject], texts: Sequence[str]) -> Reads:
@@ -88,10 +88,8 @@ def _reads_of(subject: Subject, reads: Reads) -> list[Tensor]:
     return reads[subject.model.name, subject.dictionary.reads[0]]
 
 
-def mean_features(
-    dictionary: Dictionary, reads: Sequence[Float[Tensor, "token d_in"]]
-) -> Float[ndarray, "text feature"]:
-    """Mean activation of every feature over each text's tokens."""
+def mean_features(dictionary: Dictionary, reads: Sequence[Tensor]) -> Float[ndarray, "text feature"]:
+    """Mean activation of every feature over each text's tokens, given [token, d_in] for each."""
     with torch.no_grad():
         pooled = [dictionary.encode(one.to(dictionary.device)).dense().mean(0).cpu() for one in reads]
     return torch.stack(pooled).numpy()

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -190,10 +191,13 @@ class LabelReader:
         self._path = path
         # A connection belongs to one thread unless told otherwise; this one is only ever read.
         self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+
+    @cached_property
+    def _has_scores(self) -> bool:
+        """Files that were written before there were scores have no table of them."""
         with self._reading():
-            # Files that were written before there were scores have no table of them.
             found = self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'scores'").fetchone()
-        self._has_scores = found is not None
+        return found is not None
 
     def close(self) -> None:
         """Let go of the file."""
