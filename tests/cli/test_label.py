@@ -84,7 +84,7 @@ def test_an_endpoint_that_answers_nonsense_leaves_all_as_it_was(own: TinyLab, ca
         import hooke.chat
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(hooke.chat.time, "sleep", lambda _: None)
+            patch.setattr(hooke.chat, "LONGEST_WAIT", 0.0)
             code, _, err = call(own, capsys, options)
     assert code == 1
     assert "No usable label came for any of the first 5 features" in err
