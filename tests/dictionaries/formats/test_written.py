@@ -7,7 +7,7 @@ from tests.dictionaries.transcoders import transcoder, transcoder_set
 
 def test_what_each_writer_writes_is_read(tmp_path: Path):
     for name, write in OF_ONE.items():
-        write(transcoder(1), tmp_path / name, model="owner/one")
+        write(transcoder(1, "topk" if name == "sparsify" else "jumprelu"), tmp_path / name, model="owner/one")
         assert load_any(tmp_path / name).config.model == "owner/one"
     for name, write in OF_LAYERS.items():
         write(transcoder_set(), tmp_path / name, model="owner/several")
