@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hooke.errors import BadRequest
-from hooke.evaluate.absorption import Words, one_letter, words_of
+from hooke.evaluate.absorption import Words, one_letter, probe_of, words_of
 from tests.features.planted import planted_model
 
 N, D = 400, 12
@@ -31,7 +31,8 @@ def planted(n_absorbed: int, *, carries: float = 1.0) -> tuple[Words, np.ndarray
 
 @pytest.mark.parametrize("n_absorbed", [0, 10, 30])
 def test_absorbed_words_are_counted(n_absorbed: int):
-    absorbed, right, n_main = one_letter("s", *planted(n_absorbed))
+    words, read, acts, decoder = planted(n_absorbed)
+    absorbed, right, n_main = one_letter(words, probe_of("s", words, read), "s", acts, decoder)
     assert (absorbed, right, n_main) == (n_absorbed, 100, 1)
 
 
@@ -40,13 +41,15 @@ def test_a_feature_that_carries_little_of_the_letter_absorbs_nothing():
     # The stronger of two absorbers now carries a third of what all features write of the letter.
     acts = np.concatenate([acts, acts[:, 1:2], acts[:, 1:2]], axis=1)
     decoder = np.concatenate([decoder, decoder[1:2], decoder[1:2]])
-    assert one_letter("s", words, read, acts, decoder)[0] == 0
+    assert one_letter(words, probe_of("s", words, read), "s", acts, decoder)[0] == 0
 
 
 def test_a_letter_that_no_probe_can_tell_counts_for_nothing():
     words, read, acts, decoder = planted(10)
     noise = np.random.default_rng(1).normal(size=read.shape)
-    assert one_letter("s", words, noise, acts, decoder) == (0, 0, 0)
+    probe = probe_of("s", words, noise)
+    assert probe.f1 < 0.6
+    assert one_letter(words, probe, "s", acts, decoder) == (0, 0, 0)
 
 
 def test_a_model_without_words_of_one_token_is_refused():

@@ -11,7 +11,6 @@ On words that are one token, at that token (Chanin et al. 2409.14507; SAEBench 2
 Letters that the probe cannot tell (F1 below .6) are left out: nothing can be said of them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +19,13 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
-from hooke.dictionaries import Dictionary
 from hooke.errors import BadRequest
 from hooke.evaluate.quality import Subject, UnitScores
 from hooke.models.model import Model
+from hooke.sites import Site
 
 FEWEST_WORDS = 40
 """Of a letter, to be looked at."""
@@ -76,15 +77,60 @@ def words_of(model: Model, *, seed: int = 0) -> Words:
     return Words(tuple(chosen), np.array([one[1] for one in chosen]), first)
 
 
-def absorption(subject: Subject, words: Words) -> dict[str, UnitScores]:
-    """Rate of absorption and number of main features, by letter; letters that no probe can tell count for nothing."""
-    read = _read(subject.dictionary, subject.model, words.texts)
-    with torch.no_grad():
-        acts = subject.dictionary.encode(read.to(subject.dictionary.device)).dense().cpu().numpy()
-    rows = subject.dictionary.W_dec if hasattr(subject.dictionary, "W_dec") else None
-    decoder = subject.dictionary.decoder_rows(torch.arange(acts.shape[1])) if rows is None else rows
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What tells a letter in what is read, on the words that it was not fitted on."""
+
+    right: Bool[ndarray, " word"]
+    """Words of the letter that it gets right."""
+    direction: Float[ndarray, " d_in"]
+    """Where it points, of length 1."""
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadWords:
+    """What one site holds at each word, and a probe for each letter."""
+
+    read: Float[Tensor, "word d_in"]
+    probes: dict[str, Probe]
+
+
+def read_words(model: Model, site: Site, words: Words) -> ReadWords:
+    """What a site holds at each word, behind a text that says nothing of it, with a probe for each letter."""
+    found = []
+    for start in range(0, len(words.texts), _BATCH):
+        texts = [f"The word is{text}" for text in words.texts[start : start + _BATCH]]
+        run = model.run(texts, capture=[site], logits=False)
+        last = run.tokens.lengths - 1
+        found.append(run[site].flatten(2)[torch.arange(len(last)), last].float().cpu())
+    read = torch.cat(found)
     letters = sorted(set(words.letters.tolist()))
-    counts = np.array([one_letter(letter, words, read.numpy(), acts, decoder.cpu().numpy()) for letter in letters])
+    return ReadWords(read, {letter: probe_of(letter, words, read.numpy()) for letter in letters})
+
+
+def probe_of(letter: str, words: Words, read: Float[ndarray, "word d_in"]) -> Probe:
+    """A logistic regression of one letter against all others, fitted on the first half of the words."""
+    labels, first = words.letters == letter, words.is_first
+    scaler = StandardScaler().fit(read[first])
+    probe = LogisticRegression(C=_C, class_weight="balanced", max_iter=500)
+    probe.fit(scaler.transform(read[first]), labels[first])
+    said = probe.predict(scaler.transform(read[~first]))
+    direction = probe.coef_[0] / scaler.scale_
+    return Probe(
+        right=said & labels[~first],
+        direction=direction / np.linalg.norm(direction),
+        f1=float(f1_score(labels[~first], said)),
+    )
+
+
+def absorption(subject: Subject, words: Words, read: ReadWords) -> dict[str, UnitScores]:
+    """Rate of absorption and number of main features, by letter; letters that no probe can tell count for nothing."""
+    dictionary = subject.dictionary
+    with torch.no_grad():
+        acts = dictionary.encode(read.read.to(dictionary.device)).dense().cpu().numpy()
+        decoder = dictionary.decoder_rows(torch.arange(dictionary.n_features, device=dictionary.device)).cpu().numpy()
+    counts = np.array([one_letter(words, one, letter, acts, decoder) for letter, one in read.probes.items()])
     absorbed, right, n_main = counts.T
     return {
         "absorbed words": UnitScores(parts=absorbed, wholes=right),
@@ -92,48 +138,28 @@ def absorption(subject: Subject, words: Words) -> dict[str, UnitScores]:
     }
 
 
-def _read(dictionary: Dictionary, model: Model, texts: Sequence[str]) -> Float[torch.Tensor, "word d_in"]:
-    """What the dictionary reads at each word, behind a text that says nothing of it."""
-    (site,) = dictionary.reads
-    found = []
-    for start in range(0, len(texts), _BATCH):
-        run = model.run([f"The word is{text}" for text in texts[start : start + _BATCH]], capture=[site], logits=False)
-        last = run.tokens.lengths - 1
-        found.append(run[site].flatten(2)[torch.arange(len(last)), last].float().cpu())
-    return torch.cat(found)
-
-
 def one_letter(
-    letter: str,
     words: Words,
-    read: Float[ndarray, "word d_in"],
+    probe: Probe,
+    letter: str,
     acts: Float[ndarray, "word feature"],
-    decoder: Float[ndarray, "feature d_out"],
+    decoder: Float[ndarray, "feature d_in"],
 ) -> tuple[float, float, float]:
-    """Words absorbed, words that the probe gets right, main features; all 0 where the probe cannot tell the letter.
-
-    `read` is what the probe is fitted on, `acts` the activations there, `decoder` what features write in its units.
-    """
-    labels, first = words.letters == letter, words.is_first
-    spread = read[first].std(0) + 1e-6
-    probe = LogisticRegression(C=_C, class_weight="balanced", max_iter=500).fit(read[first] / spread, labels[first])
-    said = probe.predict(read[~first] / spread)
-    if f1_score(labels[~first], said) < _LEAST_F1:
+    """Words absorbed, words that the probe gets right, main features; all 0 where the probe cannot tell the letter."""
+    if probe.f1 < _LEAST_F1:
         return 0.0, 0.0, 0.0
+    labels, first = words.letters == letter, words.is_first
     main = _main_features(acts[first], labels[first])
-    right = said & labels[~first]
-    tried = acts[~first][right]
+    tried = acts[~first][probe.right]
     silent = ~(tried[:, main] > 0).any(1)
-    direction = probe.coef_[0] / spread
-    direction /= np.linalg.norm(direction)
-    along = decoder @ direction
+    along = decoder @ probe.direction
     cosine = along / (np.linalg.norm(decoder, axis=1) + 1e-12)
     projected = tried * along
     strongest = projected.argmax(1)
     most = projected[np.arange(len(tried)), strongest]
     carries = most >= _LEAST_SHARE * projected.sum(1)
     absorbed = silent & carries & (most > 0) & (cosine[strongest] >= _LEAST_COSINE)
-    return float(absorbed.sum()), float(right.sum()), float(len(main))
+    return float(absorbed.sum()), float(probe.right.sum()), float(len(main))
 
 
 def _main_features(acts: Float[ndarray, "word feature"], labels: Bool[ndarray, " word"]) -> list[int]:

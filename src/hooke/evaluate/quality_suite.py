@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooke.errors import BadRequest, UnknownName, did_you_mean
-from hooke.evaluate.absorption import absorption, words_of
+from hooke.evaluate.absorption import absorption, read_words, words_of
 from hooke.evaluate.completeness import completeness
 from hooke.evaluate.quality import Quality, Subject, UnitScores, measure, null_subjects
 from hooke.evaluate.sparse_probing import read_texts, sparse_probing, with_references
@@ -54,9 +54,7 @@ def measure_all(
         for name, items in track(sets.items(), "sparse probing", unit="sets", total=len(sets)):
             found += _probed(own, nulls, items, name, seed)
     if "absorption" in metrics:
-        words = words_of(own.model, seed=seed)
-        method = f"{len(words.texts):,} words of one token, half of them for probes; letters that a probe can tell"
-        found += measure(lambda one: absorption(one, words), own, nulls, unit="letters", method=method, seed=seed)
+        found += _absorbed(own, nulls, seed)
     if "completeness" in metrics:
         # Where another site is replaced, another part of the model is at stake.
         same = [one for one in nulls if one.dictionary.writes == own.dictionary.writes]
@@ -74,6 +72,21 @@ def _probed(own: Subject, nulls: Sequence[Subject], items: Sequence[Labelled], n
 
     told = measure(metric, own, nulls, unit="groups of texts", method=method, seed=seed)
     return with_references(told, own, reads, items, name, seed=seed)
+
+
+def _absorbed(own: Subject, nulls: Sequence[Subject], seed: int) -> tuple[Quality, ...]:
+    words = words_of(own.model, seed=seed)
+    places = {(one.model.name, one.dictionary.reads[0]): one.model for one in (own, *nulls)}
+    reads = {
+        (name, site): read_words(model, site, words)
+        for (name, site), model in track(places.items(), "probes of letters", unit="sites", total=len(places))
+    }
+
+    def metric(subject: Subject) -> dict[str, UnitScores]:
+        return absorption(subject, words, reads[subject.model.name, subject.dictionary.reads[0]])
+
+    method = f"{len(words.texts):,} words of one token, half of them for probes; letters that a probe can tell"
+    return measure(metric, own, nulls, unit="letters", method=method, seed=seed)
 
 
 def _sample(
