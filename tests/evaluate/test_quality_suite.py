@@ -1,7 +1,10 @@
 """All metrics by name, on the planted world."""
 
+from dataclasses import replace
+
 import pytest
 
+from hooke.dictionaries import Dictionary
 from hooke.errors import BadRequest, UnknownName
 from hooke.evaluate.quality import Subject
 from hooke.evaluate.quality_suite import measure_all
@@ -45,3 +48,11 @@ def test_what_is_unknown_or_cannot_be_measured_is_refused(own: Subject):
         measure_all(own, corpus=planted_corpus(), windows=WINDOWS, concepts=["tru"])
     with pytest.raises(BadRequest, match="does not fill two windows"):
         measure_all(own, corpus=planted_corpus(1), windows=WindowConfig(context=64, batch=3))
+
+
+def test_what_writes_elsewhere_than_it_reads_has_no_absorption(own: Subject):
+    config = replace(own.dictionary.config, reads=("resid_pre.0",))
+    weights = {name: weight.data for name, weight in own.dictionary.named_parameters()}
+    crossing = Subject("crossing", Dictionary(config, **weights), own.model)
+    with pytest.raises(BadRequest, match="writes where it reads"):
+        measure_all(crossing, corpus=planted_corpus(), windows=WINDOWS, metrics=["absorption"])

@@ -75,6 +75,12 @@ def _probed(own: Subject, nulls: Sequence[Subject], items: Sequence[Labelled], n
 
 
 def _absorbed(own: Subject, nulls: Sequence[Subject], seed: int) -> tuple[Quality, ...]:
+    if own.dictionary.reads != own.dictionary.writes:
+        raise BadRequest(
+            f"Absorption cannot be measured of '{own.dictionary.name}'.",
+            f"It reads {own.dictionary.reads[0]} and writes {own.dictionary.writes[0]}, of which a probe says nothing.",
+            "Give a dictionary that writes where it reads, or other metrics.",
+        )
     words = words_of(own.model, seed=seed)
     places = {(one.model.name, one.dictionary.reads[0]): one.model for one in (own, *nulls)}
     reads = {
