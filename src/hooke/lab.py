@@ -36,6 +36,8 @@ ROOMS = (
     "reports",
     "prompts",
     "recipes",
+    "directions",
+    "probes",
     "lenses",
     "cache",
 )
