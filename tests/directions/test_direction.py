@@ -38,7 +38,7 @@ def test_the_unit_is_of_length_one() -> None:
 
 @pytest.mark.parametrize("vector", [torch.zeros(4), torch.tensor([1.0, torch.nan]), torch.ones(2, 2)])
 def test_no_direction_is_refused(vector: torch.Tensor) -> None:
-    with pytest.raises((BadConfig, TypeCheckError), match="no direction|type-check"):
+    with pytest.raises((BadConfig, TypeCheckError), match="(?i)direction"):
         replace(direction_of(tiny_model()), vector=vector)
 
 
