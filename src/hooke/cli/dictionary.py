@@ -1,5 +1,6 @@
 """`hooke dictionary ...`: what dictionaries there are, and how good one is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -8,7 +9,7 @@ from rich.console import RenderableType
 from hooke.cli.answer import Answer
 from hooke.cli.claims import claims
 from hooke.cli.crosscoder import measured_crosscoder
-from hooke.cli.dictionary_check import claimed_table
+from hooke.cli.dictionary_check import checked, claimed_table
 from hooke.cli.options import Everywhere, ModelOptions, TextOptions
 from hooke.cli.terminal import bars, note, table, title
 from hooke.errors import BadRequest, HookeError, UnknownName, did_you_mean
@@ -17,6 +18,7 @@ from hooke.pages.numerals import number, percent
 
 if TYPE_CHECKING:
     from hooke.dictionaries import Dictionary, Replacement
+    from hooke.evaluate.claims import Checked
 
 Storage = Literal["float32", "float16", "int8"]
 
@@ -130,6 +132,8 @@ def import_(
     site: str | None = None,
     input_scale: float | None = None,
     storage: Storage = "float32",
+    check: bool = False,
+    text: TextOptions = TextOptions(corpus="default:heldout", context=64),
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
@@ -153,14 +157,16 @@ def import_(
         What the inputs of a single dictionary were multiplied by in training, where its files leave that out.
     storage
         float32, float16, or, for what is not cross-layer, int8.
+    check
+        Hold a single dictionary against its model, as `hooke dictionary check` does, before it is taken: one that is
+        no better than the mean is refused, and what else speaks against it is told.
     """
-    from dataclasses import replace
-
     from hooke.dictionaries import Dictionary, check_fits, save_dictionary
     from hooke.dictionaries.formats.native_sets import save_replacement
     from hooke.dictionaries.formats.published import Given
     from hooke.dictionaries.load import load_any
     from hooke.dictionaries.replacement import check_replacement
+    from hooke.evaluate.claims import ClaimsConfig, check_claims
     from hooke.lab import provenance
     from hooke.models.norms import norms_of
 
@@ -179,8 +185,15 @@ def import_(
         if subject is not None:
             check_fits(opened, subject)
         opened.describe(replace(opened.config, name=name, model=model or opened.config.model))
+        found = None
+        if check:
+            found = check_claims(subject or loading.load(opened.config.model, lab), opened, text.open(),
+                                 config=ClaimsConfig(windows=text.windows()))  # fmt: skip
         save_dictionary(opened, target, storage=storage, provenance=origin)
-        return _written(name, target, opened.config.model, _of_one(opened))
+        return _checked(_written(name, target, opened.config.model, _of_one(opened)), found, opened.reads[0].layer)
+    if check:
+        do = f"Leave out --check; measure them afterwards: hooke dictionary eval {name}"
+        raise BadRequest(f"'{folder}' has transcoders of several layers.", "Only one dictionary is checked.", do)
     if site is not None or input_scale is not None:
         do = "Leave out --site and --input-scale."
         raise BadRequest(f"'{folder}' has transcoders of layers {_of_layers(opened)['reads']}.", "", do)
@@ -188,6 +201,23 @@ def import_(
         check_replacement(opened, subject)
     save_replacement(opened, target, name=name, model=model, storage=storage, provenance=origin)
     return _written(name, target, model or opened.model, _of_layers(opened))
+
+
+def _checked(written: Answer, found: "Checked | None", layer: int | None) -> Answer:
+    """What was imported, and what came of its check."""
+    if found is None:
+        do = f"hooke dictionary check {written.data['name']}"
+        return replace(
+            written,
+            data={**written.data, "checked": None},
+            shown=(*written.shown, note(f"Not held against the model. Is it read rightly, and of this site? {do}")),
+        )
+    return replace(
+        written,
+        data={**written.data, "checked": found},
+        shown=(*written.shown, *checked(found, layer)),
+        exit_code=1 if found.doubts else 0,
+    )
 
 
 def export(

@@ -21,7 +21,7 @@ from hooke.evaluate.quality import Subject, UnitScores
 from hooke.models.split import split_run
 from hooke.text.windows import Windows
 
-ALONE = ("features alone", "error alone")
+ALONE = {"features alone": "carry", "error alone": "carries"}
 
 
 def completeness(subject: Subject, batches: Sequence[Windows], *, first_token: bool = False) -> dict[str, UnitScores]:
@@ -57,8 +57,8 @@ def completeness(subject: Subject, batches: Sequence[Windows], *, first_token: b
             parts.setdefault(f"{name}, KL", []).append(_divergences(own, found, where))
     sums = {name: np.concatenate(some) for name, some in parts.items()}
     whole = sums["mean"] - sums["clean"]
-    shares = {f"share of the loss that {name} carry": UnitScores(parts=sums["mean"] - sums[name], wholes=whole)
-              for name in ALONE}  # fmt: skip
+    shares = {f"share of the loss that {name} {verb}": UnitScores(parts=sums["mean"] - sums[name], wholes=whole)
+              for name, verb in ALONE.items()}  # fmt: skip
     return shares | {
         f"KL divergence with {name}, nats": UnitScores(parts=sums[f"{name}, KL"], wholes=sums["n"]) for name in ALONE
     }
