@@ -42,7 +42,7 @@ def test_a_crosscoder_of_two_models(hooke: Hooke, tiny: TinyLab):
     made = load_dictionary("two", lab=tiny.lab)
     assert (made.config.models, made.config.reads, made.config.d_in) == (("tiny-model", "tuned"), ("resid_post.1",), 64)
     for name, model in (("first", "MODEL"), ("second", "tuned")):
-        hooke(f"harvest {model} --name {name} --site resid_post.1 --tokens 1500 {TEXT}")
+        hooke(f"harvest {model} --name {name} --site resid_post.1 --tokens 700 {TEXT}")
     stored = f"train {{}} --activations first --other {{}} --form crosscoder --site resid_post.1 --kind relu {SIZES}"
     assert hooke(stored.format("kept", "second")).code == 0
     assert load_dictionary("kept", lab=tiny.lab).config.models == ("tiny-model", "tuned")
@@ -60,12 +60,12 @@ def test_a_crosscoder_of_two_models(hooke: Hooke, tiny: TinyLab):
     assert data["findings"][1]["control"] == 0
     assert "In tuned only, by their norms" in hooke(asked).out
 
-    data = hooke(f"dictionary eval two --tokens 640 --loss-windows 4 {TEXT} --json").data
+    data = hooke(f"dictionary eval two --tokens 320 --loss-windows 2 {TEXT} --json").data
     assert [one["sites"][1] for one in data["measured"]] == ["resid_post.1 of tiny-model", "resid_post.1 of tuned"]
     assert sum(one["mean_share"] for one in data["shares"]) == pytest.approx(1)
 
-    assert hooke(f"index two --tokens 640 {TEXT}").code == 0
-    assert hooke(f"index two --name two-tuned --model tuned --tokens 640 {TEXT}").code == 0
+    assert hooke(f"index two --tokens 320 {TEXT}").code == 0
+    assert hooke(f"index two --name two-tuned --model tuned --tokens 320 {TEXT}").code == 0
     one, other = (Index.open(name, lab=tiny.lab) for name in ("two", "two-tuned"))
     assert (one.manifest.model, other.manifest.model) == ("tiny-model", "tuned")
     assert one.card(3).max == other.card(3).max

@@ -128,7 +128,10 @@ def test_the_folder_says_what_it_was_made_from(tmp_path: Path):
 def test_what_cannot_be_fine_tuned_is_refused(tmp_path: Path):
     several = small_dictionary("several", "resid_post.1", 64, 48)
     several.describe(dataclasses.replace(several.config, reads=("resid_post.0", "resid_post.1")))
-    with pytest.raises(BadRequest, match="'several' cannot be fine-tuned. It is of 2 sites."):
+    with pytest.raises(BadRequest, match="'several' cannot be fine-tuned. It is of 2 sites or models."):
+        run(tmp_path / "x", several)
+    several.describe(dataclasses.replace(several.config, reads=("resid_post.1",), models=("tiny-0", "tiny-1")))
+    with pytest.raises(BadRequest, match="It is of 2 sites or models."):
         run(tmp_path / "x", several)
     with pytest.raises(BadRequest, match="It is the neurons themselves."):
         run(tmp_path / "x", neurons_of(text_model(), 1))

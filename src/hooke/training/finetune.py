@@ -26,6 +26,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from hooke.configs import to_dict
+from hooke.dictionaries.crosscoders import parts_of
 from hooke.dictionaries.dictionary import Dictionary, check_fits
 from hooke.dictionaries.encoding import COMPETING
 from hooke.dictionaries.formats.native import save_dictionary
@@ -131,8 +132,9 @@ def finetune(
 
 def _require_possible(dictionary: Dictionary, model: Model) -> None:
     config = dictionary.config
-    if len(dictionary.reads) != 1 or len(dictionary.writes) != 1 or config.kind == "neurons":
-        what = "the neurons themselves" if config.kind == "neurons" else f"of {len(dictionary.reads)} sites"
+    n_parts = max(len(dictionary.reads), len(parts_of(config)))
+    if n_parts != 1 or config.kind == "neurons":
+        what = "the neurons themselves" if config.kind == "neurons" else f"of {n_parts} sites or models"
         raise BadRequest(
             f"'{dictionary.name}' cannot be fine-tuned.", f"It is {what}.", "Take a dictionary that reads one site."
         )
