@@ -34,6 +34,14 @@ VERBS: dict[str, tuple[str, str]] = {
         "quality:quality",
         "Measure what a dictionary is good for, beside what has learnt nothing.",
     ),
+    "dictionary finetune": (
+        "finetune:finetune",
+        "Train a dictionary a little more, so that the model predicts the same on its reconstruction.",
+    ),
+    "dictionary exclusives": (
+        "exclusives:exclusives",
+        "Show which features of a crosscoder are in one of its two models only, and which are in both after all.",
+    ),
     "dictionary match": ("quality:match", "Match two dictionaries' features one to one: how many are in both."),
     "dictionary polysemanticity": (
         "polysemanticity:polysemanticity",

@@ -91,7 +91,7 @@ def _facts(origin: str, folder: Path) -> dict[str, Any]:
         "kind": config.kind,
         "n_features": config.n_features,
         "k": config.k,
-        "model": config.model,
+        "model": ", ".join(config.models or (config.model,)),
         "storage": storage,
     }
     return {**facts, **described, "reads": " ".join(config.reads)}
@@ -280,6 +280,7 @@ def evaluate(
     /,
     *,
     model: str | None = None,
+    other: str | None = None,
     tokens: int = 65_536,
     loss_windows: int = 32,
     each_layer: bool = False,
@@ -295,7 +296,7 @@ def evaluate(
     position are left out.
 
     Transcoders of several layers are measured layer by layer and with all of them in the place of the MLPs.
-    Crosscoders are measured at each of their sites, with that site alone replaced.
+    Crosscoders are measured at each of their sites, and in each of their models, with that site alone replaced.
 
     Parameters
     ----------
@@ -303,6 +304,8 @@ def evaluate(
         A dictionary's name (see `hooke dictionary list`) or folder.
     model
         The model, where it is not the one that the dictionary names.
+    other
+        Crosscoders of two models: the other model, where its name does not lead to it.
     tokens
         Tokens that reconstruction and firing are measured on.
     loss_windows
@@ -317,6 +320,7 @@ def evaluate(
     from hooke.dictionaries.formats.native_sets import is_crosslayer, is_set
     from hooke.evaluate.claims import held_against
     from hooke.evaluate.reconstruction import ReconstructionConfig, reconstruction
+    from hooke.models.pair import pair_of
 
     folder = find_dictionary(dictionary, lab=everywhere.lab)
     if is_set(folder) or is_crosslayer(folder):
@@ -324,7 +328,16 @@ def evaluate(
         return _evaluate_replacement(folder, model, measured, text, loading, everywhere.lab)
     config = ReconstructionConfig(n_tokens=tokens, n_loss_windows=loss_windows, windows=text.windows(), seed=seed)
     opened = load_dictionary(dictionary, lab=everywhere.lab)
-    corpus, loaded = text.open(), loading.load(model or opened.config.model, everywhere.lab)
+    corpus = text.open()
+    if opened.config.models:
+        both, _ = pair_of(opened.config, lambda ref: loading.load(ref, everywhere.lab), model=model, other=other)
+        at_each = [
+            reconstruction(one, opened, corpus, config=config, at=site, pair=both)
+            for site in opened.writes
+            for one in both.models
+        ]
+        return measured_crosscoder(opened, at_each)
+    loaded = loading.load(model or opened.config.model, everywhere.lab)
     if is_crosscoder(opened.config):
         at_each = [reconstruction(loaded, opened, corpus, config=config, at=site) for site in opened.writes]
         return measured_crosscoder(opened, at_each)

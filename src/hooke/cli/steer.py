@@ -189,7 +189,7 @@ def _say_all(
     from hooke.sites import parse_site
 
     unit, site = float(index.card(feature).max), index.manifest.site
-    row = rows_at(index.dictionary, torch.tensor([feature]), parse_site(site))[0]
+    row = rows_at(index.dictionary, torch.tensor([feature]), parse_site(site), index.manifest.model)[0]
     drawn = random_like(row, generator=np.random.default_rng(seed))
     found = [say(model, prompt, [], name="baseline", max_tokens=max_tokens)]
     for name, direction in (("treated", row), ("random", drawn)):
@@ -226,7 +226,7 @@ def respond(
     return dose_response(
         model,
         site,
-        rows_at(index.dictionary, torch.tensor([feature]), site)[0],
+        rows_at(index.dictionary, torch.tensor([feature]), site, index.manifest.model)[0],
         text,
         name=index.address(feature),
         unit=float(index.card(feature).max),

@@ -14,6 +14,7 @@ from hooke.dictionaries import Dictionary
 from hooke.evaluate.resampling import over_windows
 from hooke.findings import Estimate
 from hooke.models.model import Model
+from hooke.models.pair import ModelPair
 from hooke.models.split import SplitRun, split_run
 from hooke.progress import track
 from hooke.sites import Site
@@ -62,21 +63,25 @@ def loss_recovered(
     writes: Site,
     n_windows: int,
     generator: np.random.Generator,
+    *,
+    reader: ModelPair | None = None,
 ) -> Losses:
     """The model's loss as it is, with the site replaced by reconstructions, by zeros and by its mean.
 
         recovered = (CE_ablated - CE_spliced) / (CE_ablated - CE_clean)
 
     All replacements are at counted positions only: position 0 holds the attention sink, and without it no model
-    predicts anything. The same tokens are scored in every case.
+    predicts anything. The same tokens are scored in every case. Dictionaries read the model, unless `reader` is given.
     """
     found: dict[str, list[ndarray]] = {}
     tracked = track(windows, "loss recovered", total=n_windows, unit="windows", size=lambda batch: len(batch.tokens))
     for batch in tracked:
         run = split_run(model, batch.tokens, writes)
-        is_same = tuple(reads) == (writes,)
+        is_same = tuple(reads) == (writes,) and reader is None
         read = (
-            run.value.flatten(2).float() if is_same else model.run(run.tokens, capture=reads, logits=False).rows(*reads)
+            run.value.flatten(2).float()
+            if is_same
+            else (reader or model).run(run.tokens, capture=reads, logits=False).rows(*reads)
         )
         counted = batch.counted.to(run.value.device)
         replacements = {

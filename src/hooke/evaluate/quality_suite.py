@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hooke.dictionaries import check_fits
 from hooke.errors import BadRequest, UnknownName, did_you_mean
 from hooke.evaluate.absorption import absorption, read_words, words_of
 from hooke.evaluate.completeness import completeness
@@ -106,6 +107,7 @@ def _sample(
             f"It reads {len(dictionary.reads)} sites and writes {len(dictionary.writes)}.",
             "Only dictionaries with one site each can.",
         )
+    check_fits(dictionary, own.model)
     if sum(len(batch.tokens) for batch in batches) < 2:
         raise BadRequest("The text does not fill two windows.", "", "Give more text, or a smaller context.")
     reads, writes = dictionary.reads[0], dictionary.writes[0]
