@@ -37,6 +37,7 @@ ROOMS = (
     "prompts",
     "recipes",
     "lenses",
+    "interactions",
     "cache",
 )
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -18,7 +18,7 @@ VERB_NAMES = {
     "quickstart", "model list", "model info", "model check", "model chat", "harvest", "train", "dictionary list",
     "dictionary eval", "dictionary quality", "dictionary match", "dictionary polysemanticity", "dictionary check",
     "dictionary pull", "dictionary import", "dictionary export", "index", "search", "feature", "read", "lens", "steer",
-    "fit-lens", "label", "serve", "doctor", "specimen list", "specimen recover", "specimen score",
+    "fit-lens", "interactions", "label", "serve", "doctor", "specimen list", "specimen recover", "specimen score",
     "specimen show", "specimen build", "specimen superposition", "specimen dictionaries",
     "specimen crosscoders", "trace", "patch",
     "path-patch", "discover", "heads", "study list", "study run", "graph list",
