@@ -19,7 +19,7 @@ VERB_NAMES = {
     "dictionary eval", "dictionary finetune", "dictionary exclusives",
     "dictionary quality", "dictionary match", "dictionary polysemanticity", "dictionary check",
     "dictionary pull", "dictionary import", "dictionary export", "index", "search", "feature", "read", "lens", "steer",
-    "fit-lens", "label", "serve", "doctor", "specimen list", "specimen recover", "specimen score",
+    "fit-lens", "interactions", "label", "serve", "doctor", "specimen list", "specimen recover", "specimen score",
     "specimen show", "specimen build", "specimen superposition", "specimen dictionaries",
     "specimen crosscoders", "trace", "patch",
     "path-patch", "discover", "heads", "study list", "study run", "graph list",

@@ -70,6 +70,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Find features by words, meaning, a text that fires them, a token they move, or their examples' text.",
     ),
     "feature": ("feature:feature", "Show what is known of one feature."),
+    "interactions": (
+        "interactions:interactions",
+        "Find which features fire together, write to each other, are the same, or take each other's part.",
+    ),
     "read": ("read:read", "Show a text as features, token by token."),
     "lens": ("lens:lens", "Show what each layer of a model would say next, token by token."),
     "fit-lens": (
