@@ -133,6 +133,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "planted:crosscoders",
         "Train crosscoders on a planted pair of models, and see which features they call exclusive to one of them.",
     ),
+    "specimen concept": (
+        "planted:concept",
+        "Look for a planted concept in a dictionary's features, and for it in a twin that has none.",
+    ),
     "specimen build": ("specimen:build", "Keep a specimen, its twin and its random control in the lab."),
     "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),
     "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),

@@ -97,10 +97,17 @@ def features(
     order = sorted(found.candidates, key=lambda one: (one.level == "not told", -one.effect.value))
     steered = _steered(name, items, order[:steer], opened, subject, text, strengths, seed)
     findings = [*found.findings(), *(finding for one in steered for finding in one.findings())]
-    data = {"features": found, "verdict": found.verdict, "steering": steered, "findings": findings}
+    data = {
+        "features": found,
+        "levels": {one.address: one.level for one in found.candidates},
+        "verdict": found.verdict,
+        "steering": steered,
+        "steering_verdicts": {one.address: one.verdict for one in steered},
+        "findings": findings,
+    }
     kept = _keep(lab, f"concept-{name}-{opened.name}", data, seed)
     label = _labels(opened.name, lab)
-    shown = (*_features_shown(found, label), *_steering_shown(steered), note(f"kept in {kept}"))
+    shown = (*features_shown(found, label), *steering_shown(steered), note(f"kept in {kept}"))
     return Answer(data=data | {"kept": kept}, shown=shown)
 
 
@@ -186,7 +193,8 @@ def _labels(dictionary: str, lab: Lab) -> Callable[[int], str]:
     return lambda _: ""
 
 
-def _features_shown(found: "ConceptFeatures", label: Callable[[int], str]) -> tuple[RenderableType, ...]:
+def features_shown(found: "ConceptFeatures", label: Callable[[int], str] = lambda _: "") -> tuple[RenderableType, ...]:
+    """Candidate by candidate, and what they stand beside."""
     rows = [
         (
             one.feature,
@@ -223,7 +231,8 @@ def _features_shown(found: "ConceptFeatures", label: Callable[[int], str]) -> tu
     )
 
 
-def _steering_shown(steered: "Sequence[ConceptSteering]") -> tuple[RenderableType, ...]:
+def steering_shown(steered: "Sequence[ConceptSteering]") -> tuple[RenderableType, ...]:
+    """Dose by dose, beside the strongest random direction."""
     shown: list[RenderableType] = []
     for one in steered:
         rows = [

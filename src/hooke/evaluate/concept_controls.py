@@ -31,10 +31,10 @@ class Measured:
 
     own: Float[ndarray, "text column"]
     """Of the dictionary."""
-    controls: dict[str, Float[ndarray, "text column_of_its_own"]]
-    """Of its controls, by name."""
-    reads: list[Float[Tensor, "token d_in"]]
-    """What the dictionary reads of each text."""
+    controls: dict[str, ndarray]
+    """The same of its controls, by name; their columns are of their own units."""
+    reads: list[Tensor]
+    """What the dictionary reads of each text, [token, d_in]."""
 
 
 def measured(dictionary: Dictionary, model: Model, texts: Sequence[str], *, seed: int = 0) -> Measured:
@@ -71,7 +71,7 @@ def pooled(dictionary: Dictionary, reads: Sequence[Tensor]) -> Float[ndarray, "t
 
 
 def random_units(
-    reads: Sequence[Float[Tensor, "_ d_in"]], counts: Int[Tensor, " feature"], *, generator: torch.Generator
+    reads: Sequence[Tensor], counts: Int[Tensor, " feature"], *, generator: torch.Generator
 ) -> Float[ndarray, "text column"]:
     """The same for random directions, each with the bar above which it fires on so many of all tokens."""
     stream = torch.cat(list(reads))
@@ -114,7 +114,7 @@ def _scores(
     return probe.decision_function(scaler.transform(values))[:, None]
 
 
-def alike(rates: Float[ndarray, " column"], at: int, others: Int[ndarray, " n"], n: int) -> Int[ndarray, " n"]:
+def alike(rates: Float[ndarray, " column"], at: int, others: Int[ndarray, " other"], n: int) -> Int[ndarray, " found"]:
     """Of these columns those that fire on most nearly as many texts as the one at hand."""
     rest = others[others != at]
     return rest[np.argsort(np.abs(rates[rest] - rates[at]), kind="stable")[:n]]

@@ -333,5 +333,5 @@ class _Searched:
             return None
         names = np.array([one.group for one in self.items])[kind]
         groups, at = np.unique(names, return_inverse=True)
-        parts, wholes = np.bincount(at, above[kind], len(groups)), np.bincount(at, minlength=len(groups))
+        parts, wholes = (np.bincount(at, some, len(groups)) for some in (above[kind], np.ones(len(at))))
         return estimate_ratio(parts, wholes, generator=np.random.default_rng(self.config.seed))

@@ -317,11 +317,11 @@ class _Bench:
 
     def _over_groups(self, values: Float[ndarray, " pair"], seed: int) -> Estimate:
         groups, at = np.unique([one.group for one in self.pairs], return_inverse=True)
-        parts, wholes = np.bincount(at, values, len(groups)), np.bincount(at, minlength=len(groups))
+        parts, wholes = (np.bincount(at, some, len(groups)) for some in (values, np.ones(len(at))))
         return estimate_ratio(parts, wholes, generator=np.random.default_rng(seed))
 
 
-def _shared(one: Int[Tensor, " pos"], other: Int[Tensor, " pos"]) -> int:
+def _shared(one: Int[Tensor, " first"], other: Int[Tensor, " second"]) -> int:
     """How many tokens two texts begin with."""
     n = min(len(one), len(other))
     return int((one[:n] == other[:n]).int().cumprod(0).sum())
