@@ -60,6 +60,15 @@ VERBS: dict[str, tuple[str, str]] = {
         "dictionary:export",
         "Write a dictionary or transcoders as the files that another tool reads.",
     ),
+    "concept list": ("concept:list_concepts", "List the sets of labelled texts that come with hooke."),
+    "concept features": (
+        "concept:features",
+        "Find single features that tell a concept, beside neurons, random directions and words.",
+    ),
+    "concept translations": (
+        "concept:translations",
+        "Find features that fire on the translations of one sentence, beside neurons and random directions.",
+    ),
     "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),
     "label": (
         "label:label",
@@ -136,6 +145,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "planted:crosscoders",
         "Train crosscoders on a planted pair of models, and see which features they call exclusive to one of them.",
     ),
+    "specimen concept": (
+        "planted:concept",
+        "Look for a planted concept in a dictionary's features, and for it in a twin that has none.",
+    ),
     "specimen build": ("specimen:build", "Keep a specimen, its twin and its random control in the lab."),
     "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),
     "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),
@@ -144,6 +157,7 @@ VERBS: dict[str, tuple[str, str]] = {
 NOUNS = {
     "model": "Models: what can be loaded, its sites, and talking to it.",
     "dictionary": "Dictionaries: what there is, and how good it is.",
+    "concept": "Concepts: sets of labelled texts, and which features tell them.",
     "graph": "Attribution graphs: those in the lab, one node's edges, files for other tools.",
     "study": "Studies: questions to a real model that anyone can put again.",
     "specimen": "Specimens: small models whose mechanism is known, to try instruments on.",
