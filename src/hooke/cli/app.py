@@ -35,6 +35,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Measure what a dictionary is good for, beside what has learnt nothing.",
     ),
     "dictionary match": ("quality:match", "Match two dictionaries' features one to one: how many are in both."),
+    "dictionary results": (
+        "result_files:results",
+        "Write a dictionary's scores as the result files that SAEBench writes.",
+    ),
     "dictionary polysemanticity": (
         "polysemanticity:polysemanticity",
         "Measure in how many unlike contexts features fire, beside neurons and random directions.",
