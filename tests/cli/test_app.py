@@ -16,8 +16,8 @@ from hooke.errors import BadArtefact, UnknownName
 
 VERB_NAMES = {
     "quickstart", "model list", "model info", "model check", "model chat", "harvest", "train", "dictionary list",
-    "dictionary eval", "dictionary finetune", "dictionary exclusives",
-    "dictionary quality", "dictionary match", "dictionary polysemanticity", "dictionary check",
+    "dictionary eval", "dictionary finetune", "dictionary exclusives", "dictionary quality",
+    "dictionary results", "dictionary match", "dictionary polysemanticity", "dictionary check",
     "dictionary pull", "dictionary import", "dictionary export", "index", "search", "feature", "read", "lens", "steer",
     "fit-lens", "interactions", "label", "serve", "doctor", "specimen list", "specimen recover", "specimen score",
     "specimen show", "specimen build", "specimen superposition", "specimen dictionaries",

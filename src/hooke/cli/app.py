@@ -43,6 +43,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Show which features of a crosscoder are in one of its two models only, and which are in both after all.",
     ),
     "dictionary match": ("quality:match", "Match two dictionaries' features one to one: how many are in both."),
+    "dictionary results": (
+        "result_files:results",
+        "Write a dictionary's scores as the result files that SAEBench writes.",
+    ),
     "dictionary polysemanticity": (
         "polysemanticity:polysemanticity",
         "Measure in how many unlike contexts features fire, beside neurons and random directions.",

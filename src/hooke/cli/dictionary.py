@@ -18,6 +18,7 @@ from hooke.pages.numerals import number, percent
 
 if TYPE_CHECKING:
     from hooke.dictionaries import Dictionary, Replacement
+    from hooke.dictionaries.carried import Carried
     from hooke.evaluate.claims import Checked
 
 Storage = Literal["float32", "float16", "int8"]
@@ -31,6 +32,7 @@ def list_dictionaries(*, catalogue: str | None = None, everywhere: Everywhere = 
     catalogue
         List public suites instead, those with all of these words: 'gemma transcoder'; '' for all.
     """
+    from hooke.dictionaries.carried import not_measured, read_carried
     from hooke.dictionaries.load import STARTERS
 
     if catalogue is not None:
@@ -39,11 +41,11 @@ def list_dictionaries(*, catalogue: str | None = None, everywhere: Everywhere = 
     folders = [("lab", lab.path("dictionaries", name)) for name in lab.names("dictionaries")]
     starters = sorted(STARTERS.iterdir()) if STARTERS.is_dir() else []
     folders += [("starter", folder) for folder in starters if folder.is_dir()]
-    found = [_facts(origin, folder) for origin, folder in folders]
+    found = [_facts(origin, folder) | {"completeness": read_carried(folder, lab)} for origin, folder in folders]
     if not found:
         empty = note(f"There are none in {lab.root}. Train one: hooke train --help")
         return Answer(data={"dictionaries": []}, shown=(empty,))
-    columns = ("name", "from", "kind", "features>", "k>", "reads", "model", "")
+    columns = ("name", "from", "kind", "features>", "k>", "reads", "model", "features carry>", "error carries>", "")
     rows = [
         (
             one["name"],
@@ -53,11 +55,17 @@ def list_dictionaries(*, catalogue: str | None = None, everywhere: Everywhere = 
             one["k"] or "–",
             one["reads"],
             one["model"],
+            *_carried(one["completeness"]),
             one["problem"],
         )
         for one in found
     ]
-    return Answer(data={"dictionaries": found}, shown=(table(columns, rows),))
+    about = f"carry: share of the loss, each by itself; ? is {not_measured('NAME')}"
+    return Answer(data={"dictionaries": found}, shown=(table(columns, rows), note(about)))
+
+
+def _carried(found: "Carried | None") -> tuple[str, str]:
+    return ("?", "?") if found is None else (number(found.features.value), number(found.error.value))
 
 
 def _catalogue(words: str) -> Answer:
@@ -316,6 +324,7 @@ def evaluate(
         Seed of the control and of the intervals.
     """
     from hooke.dictionaries import find_dictionary, load_dictionary
+    from hooke.dictionaries.carried import carried_words, read_carried
     from hooke.dictionaries.crosscoders import is_crosscoder
     from hooke.dictionaries.formats.native_sets import is_crosslayer, is_set
     from hooke.evaluate.claims import held_against
@@ -352,8 +361,10 @@ def evaluate(
         "",
         table(("", ""), [("densities", f"{percent(10**low)} {bars(found.densities.counts)} {percent(10**high)}")]),
         note(f"on {number(found.n_counted)} tokens of {found.corpus}, {found.n_windows} windows; seed {found.seed}"),
+        note(f"completeness: {carried_words(dictionary, everywhere.lab)}"),
     )
-    return Answer(data={"measured": found, "findings": found.findings(), "claims": verdicts}, shown=shown)
+    data = {"measured": found, "findings": found.findings(), "claims": verdicts}
+    return Answer(data=data | {"completeness": read_carried(folder, everywhere.lab)}, shown=shown)
 
 
 def _evaluate_replacement(

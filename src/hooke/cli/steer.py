@@ -68,6 +68,7 @@ def steer(
     seed
         Seed of the random directions.
     """
+    from hooke.dictionaries.carried import carried_words
     from hooke.models.edits import edits_from_json
 
     if recipe is not None:
@@ -88,6 +89,7 @@ def steer(
     label = card.label.text if card.label else "no label"
     shown = [title(index.address(address.index), label), _texts(said)]
     shown.append(note("surprise: nats per token of the text under the model without edits"))
+    shown.append(note(f"{index.manifest.dictionary}: {carried_words(index.manifest.dictionary, everywhere.lab)}"))
     if measured is not None:
         shown += ["", *show_response(measured)]
     data = {"feature": index.address(address.index), "label": label, "prompt": prompt, "said": said}
@@ -109,6 +111,7 @@ def _steer_by_recipe(
     loading: ModelOptions,
     everywhere: Everywhere,
 ) -> Answer:
+    from hooke.dictionaries.carried import carried_words
     from hooke.directions.measures import NOTE, measure
     from hooke.directions.recipe import read_recipe, warnings_of
     from hooke.directions.speak import ARMS
@@ -146,7 +149,8 @@ def _steer_by_recipe(
         for one in plain[arm]
     ]
     columns = ("", "perplexity>", "kl>", "activation>", "the model goes on")
-    shown = (title(recipe.name), table(columns, rows), *(note(text) for _, text in cautions), note(NOTE))
+    said_of = [note(f"{name}: {carried_words(name, everywhere.lab)}") for name in indexes]
+    shown = (title(recipe.name), table(columns, rows), *(note(text) for _, text in cautions), note(NOTE), *said_of)
     data = {"recipe": recipe, "prompt": said, "texts": plain, "measures": found}
     return Answer(data=data | {"warnings": [text for _, text in cautions]}, shown=shown)
 

@@ -90,10 +90,10 @@ def loss_recovered(
             "zero": torch.zeros_like(run.value),
             "mean": mean.to(run.value).expand(run.value.shape[:2] + mean.shape),
         }
-        found.setdefault("clean", []).append(_losses(run, run.final, counted))
+        found.setdefault("clean", []).append(window_losses(run, run.final, counted))
         for name, value in replacements.items():
             final = run.final_after(_replaced(run.value, value, counted))
-            found.setdefault(name, []).append(_losses(run, final, counted))
+            found.setdefault(name, []).append(window_losses(run, final, counted))
         found.setdefault("n", []).append((counted[:, 1:] & counted[:, :-1]).sum(-1).cpu().numpy().astype(np.float64))
     return summarise({name: np.concatenate(parts) for name, parts in found.items()}, generator)
 
@@ -128,7 +128,7 @@ def _replaced(value: Tensor, new: Tensor, counted: Bool[Tensor, "window pos"]) -
     return torch.where(mask, new.reshape(value.shape).to(value), value)
 
 
-def _losses(
+def window_losses(
     run: SplitRun, final: Float[Tensor, "window pos d_model"], counted: Bool[Tensor, "window pos"]
 ) -> Float[ndarray, " window"]:
     """Sum over each window of the cross-entropies of counted tokens that follow a counted token, in nats."""
