@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hooke.dictionaries import Dictionary, Replacement
     from hooke.dictionaries.carried import Carried
     from hooke.evaluate.claims import Checked
+    from hooke.evaluate.reconstruction import Reconstruction
 
 Storage = Literal["float32", "float16", "int8"]
 
@@ -41,7 +42,9 @@ def list_dictionaries(*, catalogue: str | None = None, everywhere: Everywhere = 
     folders = [("lab", lab.path("dictionaries", name)) for name in lab.names("dictionaries")]
     starters = sorted(STARTERS.iterdir()) if STARTERS.is_dir() else []
     folders += [("starter", folder) for folder in starters if folder.is_dir()]
-    found = [_facts(origin, folder) | {"completeness": read_carried(folder, lab)} for origin, folder in folders]
+    found: list[dict[str, Any]] = [
+        {**_facts(origin, folder), "completeness": read_carried(folder, lab)} for origin, folder in folders
+    ]
     if not found:
         empty = note(f"There are none in {lab.root}. Train one: hooke train --help")
         return Answer(data={"dictionaries": []}, shown=(empty,))
@@ -327,7 +330,6 @@ def evaluate(
     from hooke.dictionaries.carried import carried_words, read_carried
     from hooke.dictionaries.crosscoders import is_crosscoder
     from hooke.dictionaries.formats.native_sets import is_crosslayer, is_set
-    from hooke.evaluate.claims import held_against
     from hooke.evaluate.reconstruction import ReconstructionConfig, reconstruction
     from hooke.models.pair import pair_of
 
@@ -351,6 +353,12 @@ def evaluate(
         at_each = [reconstruction(loaded, opened, corpus, config=config, at=site) for site in opened.writes]
         return measured_crosscoder(opened, at_each)
     found = reconstruction(loaded, opened, corpus, config=config)
+    return _evaluated(found, opened, carried_words(dictionary, everywhere.lab), read_carried(folder, everywhere.lab))
+
+
+def _evaluated(found: "Reconstruction", opened: "Dictionary", complete: str, carried: "Carried | None") -> Answer:
+    from hooke.evaluate.claims import held_against
+
     verdicts = held_against(found, opened)
     said = tuple(one for one in verdicts if one.claimed is not None)
     low, high = found.densities.edges[0], found.densities.edges[-1]
@@ -361,10 +369,10 @@ def evaluate(
         "",
         table(("", ""), [("densities", f"{percent(10**low)} {bars(found.densities.counts)} {percent(10**high)}")]),
         note(f"on {number(found.n_counted)} tokens of {found.corpus}, {found.n_windows} windows; seed {found.seed}"),
-        note(f"completeness: {carried_words(dictionary, everywhere.lab)}"),
+        note(f"completeness: {complete}"),
     )
-    data = {"measured": found, "findings": found.findings(), "claims": verdicts}
-    return Answer(data=data | {"completeness": read_carried(folder, everywhere.lab)}, shown=shown)
+    data = {"measured": found, "findings": found.findings(), "claims": verdicts, "completeness": carried}
+    return Answer(data=data, shown=shown)
 
 
 def _evaluate_replacement(

@@ -151,10 +151,12 @@ class _Seen:
         kl, ce = ([told[f"{what}_with_{name}"] for name in _RUNS] for what in ("kl_div", "ce_loss"))
         told["kl_div_score"] = (kl[1] - kl[0]) / kl[1]
         told["ce_loss_score"] = (ce[1] - ce[0]) / (ce[1] - told["ce_loss_without_sae"])
-        found = {category: {name: told[name] for name in names} for category, names in _CATEGORIES.items()}
+        found: dict[str, dict[str, float]] = {
+            category: {name: told[name] for name in names} for category, names in _CATEGORIES.items()
+        }
         n_predicted = len(torch.cat(self._tokens["kl_div_with_sae"]))
         counts = {"reconstruction": n_predicted, "sparsity_variance": self._n_tokens}
-        return found | {"token_stats": {f"total_tokens_eval_{name}": n for name, n in counts.items()}}
+        return {**found, "token_stats": {f"total_tokens_eval_{name}": float(n) for name, n in counts.items()}}
 
     def densities(self) -> dict[str, np.ndarray]:
         """How often each feature fires, and how often in a window where it does."""
