@@ -45,6 +45,12 @@ def test_other_tokenizers_are_refused():
         pair(text_model(), other)
 
 
+def test_two_models_of_one_name_are_refused():
+    other = Model(text_model(1).hf, text_model().tokenizer, name="tiny-0", fingerprint="another")
+    with pytest.raises(BadRequest, match="Two different models are called 'tiny-0'. Rename one's folder."):
+        pair(text_model(), other)
+
+
 def test_other_widths_and_layers_are_refused():
     wide = text_model(2, hidden_size=48)
     with pytest.raises(BadRequest, match=r"not of one width at resid_post.1. tiny-0 has 32 numbers, tiny-2 48."):

@@ -12,9 +12,10 @@ from hooke.dictionaries import Dictionary, load_dictionary
 from hooke.errors import BadConfig, BadRequest, HookeError, ShapeMismatch
 from hooke.evaluate.splicing import SplicingConfig, splicing
 from hooke.models.neurons import neurons_of
-from hooke.text.windows import WindowConfig
+from hooke.text.windows import WindowConfig, windows
 from hooke.training import finetune as package_finetune
 from hooke.training.finetune import FinetuneConfig, finetune
+from hooke.training.finetune_checkpoints import begin
 from hooke.training.train import CHECKPOINT, working_folder
 from tests.models.small_dictionary import small_dictionary
 from tests.training.small_text import KINDS, dictionary_of, text, text_model, transcoder
@@ -123,6 +124,18 @@ def test_the_folder_says_what_it_was_made_from(tmp_path: Path):
     assert metrics["tokens"] == N_STEPS * 96
     assert metrics["loss"] == pytest.approx(metrics["divergence"] + metrics["error"], rel=1e-5)
     assert metrics["l0"] == pytest.approx(6, abs=0.1)
+
+
+@pytest.mark.parametrize(("kind", "price"), [("relu", 1.0), ("topk", 0.0)])
+def test_activating_twice_as_much_costs_where_features_do_not_compete(kind: str, price: float):
+    before = dictionary_of(kind)
+    progress = begin(before, torch.device("cpu"))
+    with torch.no_grad():
+        progress.dictionary.W_enc.mul_(2)
+    batch = next(windows(text(), text_model().tokenizer, WINDOWS))
+    step = importlib.import_module("hooke.training.finetune")._step
+    facts = step(progress, before, text_model(), batch, config())
+    assert facts["loss"] - facts["divergence"] - facts["error"] == pytest.approx(price, abs=1e-4)
 
 
 def test_what_cannot_be_fine_tuned_is_refused(tmp_path: Path):

@@ -221,7 +221,7 @@ def _from_model(
     layout, reader = what.layout(site, opened.n_layers), opened
     inputs = {"model": opened.fingerprint, "corpus": corpus.fingerprint, "context": windows.context}
     if what.other is not None:
-        reader = pair(opened, loading.load(what.other, lab))
+        reader = pair(opened, opened if what.other == model else loading.load(what.other, lab))
         layout = replace(layout, models=(opened.name, reader.second.name))
         inputs |= {"other": reader.second.fingerprint}
     for one in layout.sites:
@@ -243,8 +243,11 @@ def _from_model(
 
 def _require_same_text(one: "ActivationStore", other: "ActivationStore") -> None:
     """Raises:
-    BadRequest: two stores are not of the same tokens.
+    BadRequest: two stores are not of the same tokens, or of two models of one name.
     """
+    from hooke.models.pair import require_names_apart
+
+    require_names_apart(*((each.spec.model, each.spec.model_fingerprint) for each in (one, other)))
     for what, found, due in (
         ("text", other.spec.corpus_fingerprint, one.spec.corpus_fingerprint),
         ("windows", other.spec.windows, one.spec.windows),

@@ -81,8 +81,9 @@ def pair(first: Model, second: Model) -> ModelPair:
     """Two models as one that is read.
 
     Raises:
-        BadRequest: they do not have the same tokenizer.
+        BadRequest: they do not have the same tokenizer, or are two models of one name.
     """
+    require_names_apart((first.name, first.fingerprint), (second.name, second.fingerprint))
     one, other = first.tokenizer, second.tokenizer
     if one is not other:
         words, others = one.get_vocab(), other.get_vocab()
@@ -97,6 +98,15 @@ def pair(first: Model, second: Model) -> ModelPair:
                 "Take two models that read the same tokens, such as one before and after fine-tuning.",
             )
     return ModelPair(first, second)
+
+
+def require_names_apart(first: tuple[str, str], second: tuple[str, str]) -> None:
+    """Raises:
+    BadRequest: two models, each a name and a fingerprint, have one name, by which a dictionary would tell them.
+    """
+    if first[0] == second[0] and first[1] != second[1]:
+        do = "Rename one's folder."
+        raise BadRequest(f"Two different models are called '{first[0]}'.", "", do)
 
 
 def pair_of(
