@@ -45,8 +45,7 @@ def quality(
         first letter that is silent where another took its part), completeness (what of the model's predictions goes
         through features, and what through their error).
     concept
-        For sparse probing, only these sets: sentiment, truth, refusal-worthy, sycophancy, evaluation-like,
-        personal-data, faulty-code.
+        For sparse probing, only these sets of `hooke concept list`.
     model
         The model, where it is not the one that the dictionary names.
     untrained
