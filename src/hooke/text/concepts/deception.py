@@ -57,7 +57,7 @@ def items() -> Iterator[Labelled]:
             given |= {"did": pairs[deed], "said": pairs[2 + answer]}
             is_lie = deed != answer
             for style, frame in _FRAMES.items():
-                # Each second deed only, so that near misses are the fewer.
+                # With the first deed only: near misses are the fewer.
                 if deed and style in ("warned", "sworn"):
                     continue
                 is_near = (style, is_lie) in _NEAR
