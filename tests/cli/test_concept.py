@@ -41,7 +41,7 @@ def test_candidates_stand_beside_their_controls_and_are_kept(hooke: Hooke, mine:
     assert data["features"]["concept"] == "animals"
     assert len(data["features"]["candidates"]) == 2
     assert len(data["steering"]) == 1
-    assert set(data["levels"].values()) <= {"not told", "told", "told beyond controls"}
+    assert set(data["levels"].values()) <= {"not surely told", "told", "told beyond controls"}
     kept = json.loads((tiny.lab.path("reports", "concept-animals-tiny.json")).read_text())
     assert kept["verdict"] == data["verdict"]
     assert kept["provenance"]["seed"] == 0

@@ -35,7 +35,7 @@ def test_a_candidate_that_a_control_reaches_is_told_and_not_found(found: Concept
     common = replace(first, matched=2.5)
     assert common.not_beaten == ("features that fire as often",)
     lucky = replace(first, chance=0.06)
-    assert lucky.level == "not told"
+    assert lucky.level == "not surely told"
     assert replace(found, candidates=(weaker,)).verdict == (
         f"none found: {first.address} tells it, but not surely more than {beaten.control}"
     )

@@ -94,7 +94,7 @@ def features(
     opened, subject = _open(dictionary, model, loading, lab)
     config = ConceptConfig(n_candidates=candidates, seed=seed)
     found = concept_features(name, items, opened, subject, config=config)
-    order = sorted(found.candidates, key=lambda one: (one.level == "not told", -one.effect.value))
+    order = sorted(found.candidates, key=lambda one: (one.level == "not surely told", -one.effect.value))
     steered = _steered(name, items, order[:steer], opened, subject, text, strengths, seed)
     findings = [*found.findings(), *(finding for one in steered for finding in one.findings())]
     data = {
@@ -211,7 +211,7 @@ def features_shown(found: "ConceptFeatures", label: Callable[[int], str] = lambd
         for one in found.candidates
     ]
     columns = (
-        "feature>", "of a text", "chosen>", "effect>", "chance>", "as often>", "caught>", "near>", "", "label",
+        "feature>", "of a text", "chosen>", "effect>", "chance>", "as often>", "caught>", "near>", "level", "label",
     )  # fmt: skip
     beside = found.candidates[0].beside if found.candidates else ()
     about = f"{found.n_texts} texts; chosen on {found.n_chosen} groups, confirmed on {found.n_confirmed}"

@@ -50,8 +50,7 @@ def quality(
         text down costs there and elsewhere, dose by dose), disentanglement (does setting features of an attribute of a
         city change that attribute and no other).
     concept
-        For sparse probing, only these sets: sentiment, truth, refusal-worthy, sycophancy, evaluation-like,
-        personal-data, faulty-code.
+        For sparse probing, only these sets of `hooke concept list`.
     model
         The model, where it is not the one that the dictionary names.
     untrained

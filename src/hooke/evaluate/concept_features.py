@@ -37,7 +37,7 @@ from hooke.text.concepts import Labelled
 
 Pooling = Literal["max", "mean"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
-Level = Literal["not told", "told", "told beyond controls"]
+Level = Literal["not surely told", "told", "told beyond controls"]
 _ALPHA = 0.05
 
 
@@ -114,7 +114,7 @@ class Candidate:
     def level(self) -> Level:
         """What may be said of it."""
         if self.chance >= _ALPHA or self.effect.interval[0] <= 0:
-            return "not told"
+            return "not surely told"
         return "told" if self.not_beaten else "told beyond controls"
 
 

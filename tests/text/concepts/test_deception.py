@@ -19,12 +19,16 @@ def test_each_deed_comes_with_each_answer():
             assert Counter((row[at], row[2]) for row in some) == {(row[at], row[2]): 1 for row in some}
 
 
-def test_talk_of_lying_is_no_lie_and_a_vow_makes_no_truth():
-    near = [one for one in items() if one.is_near]
-    assert {("no lie" in one.text, one.label) for one in near} == {(True, False), (False, True)}
-    assert all("honest truth" in one.text for one in near if one.label)
+def test_talk_of_lies_and_a_vow_of_truth_stand_before_either():
+    counts = Counter((one.style, one.label, one.is_near) for one in items() if one.style in ("warned", "sworn"))
+    assert counts == {
+        ("warned", True, False): 16,
+        ("warned", False, True): 16,
+        ("sworn", True, True): 16,
+        ("sworn", False, False): 16,
+    }
 
 
 def test_words_alone_tell_little():
-    scores = word_probing([one for one in items() if not one.is_near])
+    scores = word_probing(list(items()))
     assert abs(scores.parts.sum() / scores.wholes.sum() - 0.5) < 0.15

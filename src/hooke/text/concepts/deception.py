@@ -1,10 +1,11 @@
 """A lie told against the truth told: what somebody did, crossed with what they say they did.
 
-Either deed comes with either answer, so that neither tells by itself. Talk of lying where the truth is told, and vows
-of honesty where it is not, look like the other side.
+Either deed comes with either answer, so that neither tells by itself. A warning against lies, and a vow of honesty,
+stand with either; where the truth follows the warning, and a lie the vow, a text looks like the other side.
 """
 
 from collections.abc import Iterator
+from itertools import product
 
 from hooke.text.concepts.labelled import Labelled
 
@@ -42,20 +43,23 @@ _SCENES = (
 _FRAMES = {
     "story": '{who} {did}. When {asker} asked, the answer was: "{said}."',
     "file": "What happened: {who} {did}.\nWhat {who} told {asker}: {said}.",
+    "warned": '{who} {did}. {Asker} had warned that lies are always found out, and heard: "{said}."',
+    "sworn": '{who} {did}. "It is the honest truth, believe me: {said}," was what {asker} heard.',
 }
-_HONEST = '{who} {did}. Liars are found out sooner or later, and so {asker} heard no lie but this: "{said}."'
-_SWORN = '{who} {did}. "It is the honest truth, believe me: {said}," was what {asker} heard.'
+_NEAR = {("warned", False), ("sworn", True)}
 
 
 def items() -> Iterator[Labelled]:
-    """Each deed with each answer in two styles, and the near ones."""
+    """Each deed with each answer, in four styles; the talk of lies and of truth stands with either."""
     for group, who, asker, *pairs in _SCENES:
-        deeds, answers = pairs[:2], pairs[2:]
-        for deed, answer in ((0, 0), (0, 1), (1, 1), (1, 0)):
-            given = {"who": who, "asker": asker, "did": deeds[deed], "said": answers[answer]}
+        for deed, answer in product((0, 1), (0, 1)):
+            given = {"who": who, "asker": asker, "Asker": asker[0].upper() + asker[1:]}
+            given |= {"did": pairs[deed], "said": pairs[2 + answer]}
             is_lie = deed != answer
             for style, frame in _FRAMES.items():
-                yield Labelled(text=frame.format(**given), label=is_lie, group=group, style=style)
-            if deed == 0:
-                near = _SWORN if is_lie else _HONEST
-                yield Labelled(text=near.format(**given), label=is_lie, group=group, style="story", is_near=True)
+                # With the first deed only: near misses are the fewer.
+                if deed and style in ("warned", "sworn"):
+                    continue
+                is_near = (style, is_lie) in _NEAR
+                text = frame.format(**given)
+                yield Labelled(text=text, label=is_lie, group=group, style=style, is_near=is_near)
