@@ -64,7 +64,8 @@ class Splits:
 
 def splits(found: CoFiring, side: int, *, seed: int = 0) -> Splits:
     """The children of every feature of one dictionary in the other."""
-    parts = [_children(found, side, first, last) for first, last in found.ranges(side, 1 - side)]
+    theirs = _firings(found, 1 - side)
+    parts = [_children(found, side, first, last, theirs) for first, last in found.ranges(side, 1 - side)]
     child, gain = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     drawn = _as_dense(found.totals[1 - side].n_active, child, gain > 0, seed)
     measured = [
@@ -74,15 +75,20 @@ def splits(found: CoFiring, side: int, *, seed: int = 0) -> Splits:
     return Splits(child, gain, *(np.concatenate(columns) for columns in zip(*measured, strict=True)))
 
 
-def _children(found: CoFiring, side: int, first: int, last: int) -> tuple[ndarray, ndarray]:
-    n_other = found.n_features[1 - side]
-    together = found.sums(side, 1 - side, first, last, half=_CHOICE)
-    theirs = np.zeros(n_other)
+def _firings(found: CoFiring, side: int) -> Float[ndarray, " feature"]:
+    """How often each feature fires where children are chosen."""
+    times = np.zeros(found.n_features[side])
     for shard in found.shards():
-        rows = shard.columns[1 - side]
-        even = rows.indices // shard.context % 2 == _CHOICE
-        owner = np.repeat(np.arange(n_other), np.diff(rows.indptr))
-        theirs += np.bincount(owner[even], minlength=n_other)
+        columns = shard.columns[side]
+        owner = np.repeat(np.arange(len(times)), np.diff(columns.indptr))
+        times += np.bincount(owner[columns.indices // shard.context % 2 == _CHOICE], minlength=len(times))
+    return times
+
+
+def _children(
+    found: CoFiring, side: int, first: int, last: int, theirs: Float[ndarray, " other"]
+) -> tuple[Integer[ndarray, "range child"], Float[ndarray, "range child"]]:
+    together = found.sums(side, 1 - side, first, last, half=_CHOICE)
     possible = (together >= LEAST_TOGETHER) & (together >= LEAST_PRECISION * theirs)
     child = np.zeros((last - first, N_CHILDREN), np.uint32)
     gain = np.zeros((last - first, N_CHILDREN), np.float32)
