@@ -158,7 +158,7 @@ def _family(
             1.0 * covered.is_split[measured],
             1.0 * (covered.more_high < 0)[measured],
             "the other tail: random features add more",
-            "two children or more; the others add more to the first than random ones, on windows of no choice",
+            "two children or more that cover half; the others add more to the first than random ones",
         ),
         *tell(
             f"{claim}share of a parent's firings that its children cover",

@@ -5,8 +5,8 @@
     cover     : children are taken one after another, each the one with the most firings of the parent that are not yet
                 covered, while it adds 5 % of them; at most 8
     recall    : the share of the parent's firings on which at least one of them fires
-    split     : two children or more, and what the others add to the first is more than what as many random features add
-                to it (the interval of the difference lies above 0)
+    split     : two children or more, a recall of at least half, and what the others add to the first is more than what
+                as many random features add to it (the interval of the difference lies above 0)
 
 Children are chosen on windows of even numbers, recall is measured on those of odd ones. The control is as many features
 of the larger dictionary, each with nearly a child's number of firings, drawn at random.
@@ -25,6 +25,7 @@ from hooke.features.fire_together import LEAST_TOGETHER
 N_CHILDREN = 8
 LEAST_PRECISION = 0.5
 LEAST_GAIN = 0.05
+LEAST_RECALL = 0.5
 
 _CANDIDATES = 64
 _CHOICE, _TRIAL = 0, 1
@@ -59,7 +60,7 @@ class Splits:
     @property
     def is_split(self) -> Bool[ndarray, " parent"]:
         """Which parents are several features of the larger dictionary."""
-        return (self.n_children > 1) & (self.more_low > 0)
+        return (self.n_children > 1) & (self.recall >= LEAST_RECALL) & (self.more_low > 0)
 
 
 def splits(found: CoFiring, side: int, *, seed: int = 0) -> Splits:
