@@ -178,7 +178,7 @@ def _family(
     if absorbed is not None and (asked := absorbed.n_strong >= LEAST_STRONG).any():
         rng = np.random.default_rng(6)
         own, control = (
-            estimate_ratio(some[asked], absorbed.n_strong[asked], generator=rng)
+            estimate_ratio(1.0 * some[asked], 1.0 * absorbed.n_strong[asked], generator=rng)
             for some in (absorbed.n_absorbed, absorbed.n_control)
         )
         findings.append(
