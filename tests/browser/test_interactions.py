@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from hooke.cli.app import main
-from hooke.server.routes.maps import MapArguments, draw_map
 from tests.browser.axe import assert_accessible
 from tests.cli.tiny_lab import TinyLab
 from tests.cli.tiny_pair import TEXT, make_tiny_pair
@@ -16,8 +15,6 @@ from tests.server.tiny_server import Microscope, running
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> TinyLab:
     made = make_tiny_pair(tmp_path_factory.mktemp("pair"))
-    draw_map(made.lab, MapArguments(dictionary="tiny"))
-    draw_map(made.lab, MapArguments(dictionary="under"))
     for command in (f"interactions tiny {TEXT}", f"interactions under --with tiny {TEXT}"):
         assert main(made.words(command)) == 0
     return made

@@ -9,6 +9,7 @@ from hooke.features.labelling import Bench
 from hooke.features.query import Index
 from hooke.features.trials import TrialMaker
 from hooke.lab import Lab
+from tests.features.interacting import Pair, copy_pair, make_pair
 from tests.features.planted import World, planted_corpus, planted_world
 
 
@@ -49,3 +50,18 @@ def bench(index: Index, world: World) -> Bench:
     ]
     makers = [TrialMaker(one, index.vocabulary, seed=place) for place, one in enumerate(readings)]
     return Bench(index, world.model, *makers)
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory, world: World) -> Pair:
+    """Two dictionaries with both runs."""
+    made = make_pair(world, Lab(tmp_path_factory.mktemp("pair") / "lab"))
+    made.compute()
+    made.compute(alone=True)
+    return made
+
+
+@pytest.fixture
+def own_pair(pair: Pair, tmp_path: Path) -> Pair:
+    """A copy that a test may change."""
+    return copy_pair(pair, Lab(tmp_path / "own"))

@@ -1,5 +1,6 @@
 """Two dictionaries of the planted world, one before the block and one behind it, and their indexes."""
 
+import shutil
 from dataclasses import dataclass
 
 import torch
@@ -56,6 +57,12 @@ class Pair:
             windows=self.world.windows,
             lab=self.lab,
         )
+
+
+def copy_pair(pair: Pair, lab: Lab) -> Pair:
+    """The same in another lab."""
+    shutil.copytree(pair.lab.root, lab.root)
+    return Pair(pair.world, lab, Index.open("planted", lab=lab), Index.open("early", lab=lab))
 
 
 def make_pair(world: World, lab: Lab) -> Pair:

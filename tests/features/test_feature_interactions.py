@@ -1,18 +1,10 @@
 """What is said of one feature is what the run's arrays hold."""
 
-from pathlib import Path
-
 import pytest
 
 from hooke.features.feature_interactions import feature_interactions
-from hooke.lab import Lab
-from tests.features.interacting import Pair, make_pair
+from tests.features.interacting import Pair
 from tests.features.planted import World
-
-
-@pytest.fixture(scope="module")
-def pair(world: World, tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    return make_pair(world, Lab(tmp_path_factory.mktemp("one") / "lab"))
 
 
 def test_both_sides_of_a_pair_tell_the_same(pair: Pair):
@@ -54,7 +46,7 @@ def test_a_feature_that_never_fires_has_nothing(pair: Pair):
     assert found.named == set()
 
 
-def test_absorbers_are_told_of_from_both_sides(tmp_path: Path, world: World):
+def test_absorbers_are_told_of_from_both_sides(own_pair: Pair, world: World):
     from dataclasses import replace
 
     from hooke.dictionaries import save_dictionary
@@ -62,7 +54,7 @@ def test_absorbers_are_told_of_from_both_sides(tmp_path: Path, world: World):
     from hooke.features.query import Index
     from tests.features.interacting import early_dictionary
 
-    made = make_pair(world, Lab(tmp_path / "lab"))
+    made = own_pair
     twin = early_dictionary(world)
     twin.config = replace(twin.config, name="twin", reads=("resid_post.0",), writes=("resid_post.0",))
     twin.describe(twin.config)

@@ -40,7 +40,7 @@ def test_planted_partners_are_told_of_and_no_others(tmp_path: Path):
 def test_numbers_are_those_of_the_formulas(tmp_path: Path):
     acts = planted()
     found = co_firing(tmp_path, acts)
-    partners = fire_together(found, 0, 0, least=0)
+    partners = fire_together(found, 0, 0, least=0.0)
     own = counted(acts) > 0
     n = N_WINDOWS * (CONTEXT - 1)
     both = int((own[:, 0] & own[:, 1]).sum())
@@ -60,7 +60,7 @@ def test_the_interval_covers_what_is_true(tmp_path: Path):
         rng = np.random.default_rng(seed)
         drawn = rng.random(N_WINDOWS * CONTEXT)
         acts = np.stack([drawn < 0.05, (drawn < 0.02) | ((drawn > 0.5) & (drawn < 0.53))], axis=1).astype(float)
-        found = fire_together(co_firing(tmp_path / str(seed), acts), 0, 0, least=0)
+        found = fire_together(co_firing(tmp_path / str(seed), acts), 0, 0, least=0.0)
         inside += bool(found.low[0, 0] < 3 < found.high[0, 0])
     assert inside >= 17
 

@@ -1,15 +1,6 @@
 """What holds of all features is measured beside a control that has nothing to find."""
 
-import pytest
-
-from hooke.lab import Lab
-from tests.features.interacting import Pair, make_pair
-from tests.features.planted import World
-
-
-@pytest.fixture(scope="module")
-def pair(world: World, tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    return make_pair(world, Lab(tmp_path_factory.mktemp("findings") / "lab"))
+from tests.features.interacting import Pair
 
 
 def test_each_finding_stands_beside_its_control(pair: Pair):

@@ -21,16 +21,7 @@ from hooke.features.interactions import (
 from hooke.features.query import Index
 from hooke.findings import Finding
 from hooke.lab import Lab, read_json, write_json
-from tests.features.interacting import Pair, early_dictionary, make_pair
-from tests.features.planted import World
-
-
-@pytest.fixture(scope="module")
-def pair(world: World, tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    made = make_pair(world, Lab(tmp_path_factory.mktemp("pair") / "lab"))
-    made.compute()
-    made.compute(alone=True)
-    return made
+from tests.features.interacting import Pair, early_dictionary
 
 
 def test_two_dictionaries_are_held_beside_each_other(pair: Pair):
@@ -77,8 +68,8 @@ def test_what_is_kept_is_opened_without_reading_the_text_again(pair: Pair, monke
     assert provenance["inputs"]["model"] == "planted-0"
 
 
-def test_another_text_takes_the_place_of_the_first(world: World, tmp_path: Path):
-    pair = make_pair(world, Lab(tmp_path / "lab"))
+def test_another_text_takes_the_place_of_the_first(own_pair: Pair):
+    pair = own_pair
     first, second = pair.compute(alone=True), pair.compute(alone=True, n_tokens=600)
     assert second.folder == first.folder
     assert second.manifest.n_counted < first.manifest.n_counted
@@ -89,16 +80,16 @@ def test_runs_of_an_index_are_found_its_own_first(pair: Pair):
     assert [run.manifest.name for run in interactions_of(pair.lab, pair.early)] == ["planted--early"]
 
 
-def test_runs_of_other_weights_are_left_out(world: World, tmp_path: Path):
-    pair = make_pair(world, Lab(tmp_path / "lab"))
+def test_runs_of_other_weights_are_left_out(own_pair: Pair):
+    pair = own_pair
     run = pair.compute(alone=True)
     spec = replace(run.manifest.spec, dictionary_fingerprints=("other",))
     write_json(run.folder / "interactions.json", to_dict(replace(run.manifest, spec=spec)))
-    assert interactions_of(pair.lab, pair.late) == []
+    assert [one.manifest.name for one in interactions_of(pair.lab, pair.late)] == ["planted--early"]
 
 
-def test_findings_can_be_added(world: World, tmp_path: Path):
-    run = make_pair(world, Lab(tmp_path / "lab")).compute(alone=True)
+def test_findings_can_be_added(own_pair: Pair):
+    run = own_pair.compute(alone=True)
     more = Finding(claim="more", value=1.0, interval=(0.0, 2.0), n=3)
     n = len(run.manifest.findings)
     again = add_findings(add_findings(run, (more,)), (replace(more, value=2.0),))
@@ -119,9 +110,9 @@ def test_another_models_dictionary_is_refused(pair: Pair):
         replace(pair, early=other).compute()
 
 
-def test_an_index_for_other_weights_is_refused(world: World, tmp_path: Path):
-    pair = make_pair(world, Lab(tmp_path / "lab"))
-    changed = early_dictionary(world)
+def test_an_index_for_other_weights_is_refused(own_pair: Pair):
+    pair = own_pair
+    changed = early_dictionary(pair.world)
     changed.W_dec.data.mul_(2)
     save_dictionary(changed, pair.lab.path("dictionaries", "early"))
     with pytest.raises(ShapeMismatch, match="The one in the lab has other weights") as caught:
@@ -129,8 +120,8 @@ def test_an_index_for_other_weights_is_refused(world: World, tmp_path: Path):
     assert "Build the index again" in caught.value.do
 
 
-def test_a_dictionary_that_is_gone_is_refused(world: World, tmp_path: Path):
-    pair = make_pair(world, Lab(tmp_path / "lab"))
+def test_a_dictionary_that_is_gone_is_refused(own_pair: Pair, tmp_path: Path):
+    pair = own_pair
     pair.lab.path("dictionaries", "early").rename(tmp_path / "gone")
     with pytest.raises(UnknownName, match="No dictionary 'early'"):
         pair.compute()

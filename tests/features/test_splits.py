@@ -53,3 +53,15 @@ def test_the_larger_dictionary_may_be_given_first(tmp_path: Path):
     one, other = planted()
     found = splits(co_firing(tmp_path, other, one), 1)
     assert found.child[0, :2].tolist() == [3, 7]
+
+
+def test_children_that_cover_less_than_half_are_no_split(tmp_path: Path):
+    one, other = planted()
+    part = np.random.default_rng(5).random(len(one))
+    other[:, 3] = np.where(part < 0.2, one[:, 0], 0)
+    other[:, 7] = np.where(part > 0.8, one[:, 0], 0)
+    found = splits(co_firing(tmp_path, one, other), 0)
+    assert found.n_children[0] == 2
+    assert 0.3 < found.recall[0] < 0.5
+    assert found.more_low[0] > 0
+    assert not found.is_split[0]

@@ -76,7 +76,7 @@ def absorbers(
     return Absorption(strong[0], strong[1], strong[2], strong[3], absorber, count)
 
 
-def _strong_tokens(found: CoFiring, side: int, parent: int) -> list[Integer[ndarray, " token"]]:
+def _strong_tokens(found: CoFiring, side: int, parent: int) -> list[Integer[ndarray, "..."]]:
     """By shard, the tokens on which the parent fires above its median."""
     fired = [shard.columns[side][:, [parent]] for shard in found.shards()]
     values = np.concatenate([one.data for one in fired])
@@ -87,7 +87,7 @@ def _strong_tokens(found: CoFiring, side: int, parent: int) -> list[Integer[ndar
 def _taken(
     found: CoFiring,
     side: int,
-    tokens: list[Integer[ndarray, " token"]],
+    tokens: list[Integer[ndarray, "..."]],
     namesake: int,
     along: Float[ndarray, "direction feature"],
     cosine: Float[ndarray, "direction feature"],

@@ -205,7 +205,9 @@ def _by_window(quantity: sparse.csc_array, shard: Shard) -> Float[ndarray, "wind
     n = len(quantity.indptr) - 1
     pair = np.repeat(np.arange(n), np.diff(quantity.indptr))
     cells = quantity.indices // shard.context * n + pair
-    return np.bincount(cells, quantity.data, minlength=shard.n_windows * n).reshape(shard.n_windows, n)
+    # Of no cells at all, bincount gives integers.
+    sums = np.bincount(cells, quantity.data, minlength=shard.n_windows * n).astype(np.float64)
+    return sums.reshape(shard.n_windows, n)
 
 
 def firing(acts: sparse.csc_array) -> sparse.csc_array:

@@ -90,7 +90,7 @@ class SplitInto:
     n: int
     """Firings that these shares are of."""
     is_split: bool
-    """Whether the other children add more than random features do."""
+    """Whether they cover half, and the others add more to the first than random features do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

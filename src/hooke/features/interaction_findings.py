@@ -158,7 +158,7 @@ def _family(
             1.0 * covered.is_split[measured],
             1.0 * (covered.more_high < 0)[measured],
             "the other tail: random features add more",
-            "two children or more; the others add more to the first than random ones, on windows of no choice",
+            "two children or more that cover half; the others add more to the first than random ones",
         ),
         *tell(
             f"{claim}share of a parent's firings that its children cover",
@@ -178,7 +178,7 @@ def _family(
     if absorbed is not None and (asked := absorbed.n_strong >= LEAST_STRONG).any():
         rng = np.random.default_rng(6)
         own, control = (
-            estimate_ratio(some[asked], absorbed.n_strong[asked], generator=rng)
+            estimate_ratio(1.0 * some[asked], 1.0 * absorbed.n_strong[asked], generator=rng)
             for some in (absorbed.n_absorbed, absorbed.n_control)
         )
         findings.append(

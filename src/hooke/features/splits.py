@@ -5,8 +5,8 @@
     cover     : children are taken one after another, each the one with the most firings of the parent that are not yet
                 covered, while it adds 5 % of them; at most 8
     recall    : the share of the parent's firings on which at least one of them fires
-    split     : two children or more, and what the others add to the first is more than what as many random features add
-                to it (the interval of the difference lies above 0)
+    split     : two children or more, a recall of at least half, and what the others add to the first is more than what
+                as many random features add to it (the interval of the difference lies above 0)
 
 Children are chosen on windows of even numbers, recall is measured on those of odd ones. The control is as many features
 of the larger dictionary, each with nearly a child's number of firings, drawn at random.
@@ -25,6 +25,7 @@ from hooke.features.fire_together import LEAST_TOGETHER
 N_CHILDREN = 8
 LEAST_PRECISION = 0.5
 LEAST_GAIN = 0.05
+LEAST_RECALL = 0.5
 
 _CANDIDATES = 64
 _CHOICE, _TRIAL = 0, 1
@@ -59,12 +60,13 @@ class Splits:
     @property
     def is_split(self) -> Bool[ndarray, " parent"]:
         """Which parents are several features of the larger dictionary."""
-        return (self.n_children > 1) & (self.more_low > 0)
+        return (self.n_children > 1) & (self.recall >= LEAST_RECALL) & (self.more_low > 0)
 
 
 def splits(found: CoFiring, side: int, *, seed: int = 0) -> Splits:
     """The children of every feature of one dictionary in the other."""
-    parts = [_children(found, side, first, last) for first, last in found.ranges(side, 1 - side)]
+    theirs = _firings(found, 1 - side)
+    parts = [_children(found, side, first, last, theirs) for first, last in found.ranges(side, 1 - side)]
     child, gain = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     drawn = _as_dense(found.totals[1 - side].n_active, child, gain > 0, seed)
     measured = [
@@ -74,15 +76,20 @@ def splits(found: CoFiring, side: int, *, seed: int = 0) -> Splits:
     return Splits(child, gain, *(np.concatenate(columns) for columns in zip(*measured, strict=True)))
 
 
-def _children(found: CoFiring, side: int, first: int, last: int) -> tuple[ndarray, ndarray]:
-    n_other = found.n_features[1 - side]
-    together = found.sums(side, 1 - side, first, last, half=_CHOICE)
-    theirs = np.zeros(n_other)
+def _firings(found: CoFiring, side: int) -> Float[ndarray, " feature"]:
+    """How often each feature fires where children are chosen."""
+    times = np.zeros(found.n_features[side])
     for shard in found.shards():
-        rows = shard.columns[1 - side]
-        even = rows.indices // shard.context % 2 == _CHOICE
-        owner = np.repeat(np.arange(n_other), np.diff(rows.indptr))
-        theirs += np.bincount(owner[even], minlength=n_other)
+        columns = shard.columns[side]
+        owner = np.repeat(np.arange(len(times)), np.diff(columns.indptr))
+        times += np.bincount(owner[columns.indices // shard.context % 2 == _CHOICE], minlength=len(times))
+    return times
+
+
+def _children(
+    found: CoFiring, side: int, first: int, last: int, theirs: Float[ndarray, " other"]
+) -> tuple[Integer[ndarray, "range child"], Float[ndarray, "range child"]]:
+    together = found.sums(side, 1 - side, first, last, half=_CHOICE)
     possible = (together >= LEAST_TOGETHER) & (together >= LEAST_PRECISION * theirs)
     child = np.zeros((last - first, N_CHILDREN), np.uint32)
     gain = np.zeros((last - first, N_CHILDREN), np.float32)

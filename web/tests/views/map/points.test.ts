@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { linesOf, type FeatureMap } from "../../src/views/map/points";
+import { linesOf, type FeatureMap } from "../../../src/views/map/points";
 
 const map = { feature: new Uint32Array([4, 9, 2]) } as FeatureMap;
 
