@@ -107,7 +107,7 @@ def encoding(settings: Settings) -> Reports:
     environments.ensure("sparsify", "sae-lens")
     python = environments.environment_python
     reports: Reports = []
-    for width in (1024,) if settings.is_quick else (8192, 32768):
+    for width in (1024,) if settings.is_quick else (8192, 16384):
         folder = BENCH / ".data" / f"encoding-{width}"
         if not folder.exists():
             subprocess.run([sys.executable, str(BENCH / "encoding.py"), str(folder), "--make", str(width)], check=True)
