@@ -19,7 +19,7 @@ D_IN, K = 576, 32
 def random_topk(n_features: int) -> Dictionary:
     """A TopK dictionary of random weights: choosing the largest costs the same whatever the weights are."""
     config = DictionaryConfig(
-        name="random", model="smollm2-135m", kind="topk", activation="topk", k=K,
+        name="random", model="smollm2-135m", kind="topk", k=K,
         reads=("resid_post.15",), writes=("resid_post.15",), n_features=n_features, d_in=D_IN, d_out=D_IN,
     )  # fmt: skip
     generator = torch.Generator().manual_seed(0)

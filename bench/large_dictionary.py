@@ -29,7 +29,7 @@ def make(folder: Path, n_features: int) -> None:
     block = torch.randn(BLOCK, D, generator=torch.Generator().manual_seed(0)) / D**0.5
     rows = block.repeat(-(-n_features // BLOCK), 1)[:n_features]
     config = DictionaryConfig(
-        name=folder.name, model="smollm2-135m", kind="topk", activation="topk", k=K,
+        name=folder.name, model="smollm2-135m", kind="topk", k=K,
         reads=("resid_post.15",), writes=("resid_post.15",), n_features=n_features, d_in=D, d_out=D,
     )  # fmt: skip
     weights = {"W_enc": rows.T, "b_enc": torch.zeros(n_features), "W_dec": rows, "b_dec": torch.zeros(D)}

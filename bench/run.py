@@ -103,22 +103,20 @@ def training(settings: Settings) -> Reports:
 
 
 def encoding(settings: Settings) -> Reports:
-    """Rows encoded with the same TopK weights at two widths."""
+    """Rows encoded with the same TopK weights."""
     environments.ensure("sparsify", "sae-lens")
     python = environments.environment_python
-    reports: Reports = []
-    for width in (1024,) if settings.is_quick else (8192, 32768):
-        folder = BENCH / ".data" / f"encoding-{width}"
-        if not folder.exists():
-            subprocess.run([sys.executable, str(BENCH / "encoding.py"), str(folder), "--make", str(width)], check=True)
-        arguments = (str(folder), "--batch", "256", "--repetitions", "1") if settings.is_quick else (str(folder),)
-        jobs = [
-            Job(tool="hooke", python=HERE, script=BENCH / "encoding.py", arguments=arguments),
-            Job(tool="sparsify", python=python("sparsify"), script=PEERS / "encode_sparsify.py", arguments=arguments),
-            Job(tool="SAELens", python=python("sae-lens"), script=PEERS / "encode_sae_lens.py", arguments=arguments),
-        ]
-        reports += run_in_turns(jobs, settings.rounds)
-    return reports
+    width = 1024 if settings.is_quick else 8192
+    folder = BENCH / ".data" / f"encoding-{width}"
+    if not folder.exists():
+        subprocess.run([sys.executable, str(BENCH / "encoding.py"), str(folder), "--make", str(width)], check=True)
+    arguments = (str(folder), "--batch", "256", "--repetitions", "1") if settings.is_quick else (str(folder),)
+    jobs = [
+        Job(tool="hooke", python=HERE, script=BENCH / "encoding.py", arguments=arguments),
+        Job(tool="sparsify", python=python("sparsify"), script=PEERS / "encode_sparsify.py", arguments=arguments),
+        Job(tool="SAELens", python=python("sae-lens"), script=PEERS / "encode_sae_lens.py", arguments=arguments),
+    ]
+    return run_in_turns(jobs, settings.rounds)
 
 
 def _quality_jobs(settings: Settings) -> list[Job]:

@@ -143,7 +143,7 @@ def _quality_table(reports: Reports) -> str:
 
 
 def encoding_tables(reports: Reports) -> list[str]:
-    """Tokens per second at each width, against the encoder's product in the same process."""
+    """Tokens per second, against the encoder's product in the same process."""
     for one in reports:
         one["version"] = version(one)
     numbers = ["tokens_per_second", "ratio", "peak_megabytes", "sum", "n_active"]

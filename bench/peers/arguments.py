@@ -52,7 +52,7 @@ def encoding_arguments() -> argparse.Namespace:
     parser.add_argument("--make", type=int, help="write a dictionary of so many features there instead")
     parser.add_argument("--batch", type=int, default=4096)
     parser.add_argument("--width", type=int, default=576)
-    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--repetitions", type=int, default=7)
     asked = parser.parse_args()
     asked.rows = torch.randn(asked.batch, asked.width, generator=torch.Generator().manual_seed(0))
     asked.facts = _facts(asked, "batch")

@@ -9,7 +9,8 @@ from torch import Tensor
 def main() -> None:
     """Encode as the command line says."""
     asked = encoding_arguments()
-    coder = SparseCoder.load_from_disk(asked.folder / "sparsify", device="cpu")
+    (described,) = (asked.folder / "sparsify").rglob("cfg.json")
+    coder = SparseCoder.load_from_disk(described.parent, device="cpu")
 
     def encode(x: Tensor) -> Tensor:
         return coder.encode(x).top_acts
