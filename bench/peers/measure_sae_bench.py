@@ -10,6 +10,8 @@ data sets of the hub is not there.
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Its functions of probes call each other with arrays whose annotated sizes contradict one another.
+os.environ["JAXTYPING_DISABLE"] = "1"
 
 import json
 import sys
@@ -51,6 +53,8 @@ def dictionary_of(weights: dict[str, Tensor], given: dict[str, Any]) -> TopKSAE:
         d_in=d_in, d_sae=d_sae, k=given["k"], model_name="smollm2-135m", hook_layer=given["layer"],
         device=torch.device("cpu"), dtype=torch.float32, hook_name=f"blocks.{given['layer']}.hook_out",
     )  # fmt: skip
+    # Its metrics of weights ask for a name that its own configs of custom dictionaries have not.
+    found.cfg.architecture_str = "topk"  # pyright: ignore[reportAttributeAccessIssue]
     state = {"W_enc": weights["W_enc"], "W_dec": weights["W_dec"], "b_dec": weights["b_dec"]}
     state["b_enc"] = weights["b_enc"] + weights["b_dec"] @ weights["W_enc"]
     found.load_state_dict(state, strict=False)

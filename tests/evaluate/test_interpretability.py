@@ -1,17 +1,14 @@
 """Rules for features whose meaning was planted, and for features that have none."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-import torch
 
+from hooke.dictionaries import Dictionary
 from hooke.errors import BadRequest
 from hooke.evaluate.interpretability import CLAIMS, interpretability
 from hooke.evaluate.quality import Subject
-from hooke.evaluate.random_dictionary import random_features
 from hooke.text.windows import WindowConfig
-from tests.features.planted import planted_corpus, planted_dictionary, planted_model
+from tests.features.planted import N_FEATURES, planted_corpus, planted_dictionary, planted_model
 
 WINDOWS = WindowConfig(context=32, batch=3)
 MADE, HELD = planted_corpus(60), planted_corpus(60, seed=1, name="held")
@@ -36,11 +33,12 @@ def test_features_of_single_words_have_rules_that_others_have_not(own: Subject):
     assert found[CLAIMS[1]].min() > 0.1
 
 
-def test_random_features_have_weaker_rules(own: Subject):
-    x = torch.eye(own.model.d_model)
-    generator = torch.Generator().manual_seed(0)
-    drawn = random_features(replace(own.dictionary.config, n_features=24), 4, x, x, generator=generator)
-    assert score(Subject("random", drawn, own.model))[CLAIMS[1]].mean() < score(own)[CLAIMS[1]].mean()
+def test_features_that_are_all_alike_have_nothing_beyond_each_other(own: Subject):
+    weights = {name: weight.data.clone() for name, weight in own.dictionary.named_parameters()}
+    weights["W_enc"] = weights["W_enc"][:, :1].repeat(1, N_FEATURES)
+    found = score(Subject("alike", Dictionary(own.dictionary.config, **weights), own.model))
+    assert found[CLAIMS[0]].min() > 0.6
+    assert abs(found[CLAIMS[1]]).max() < 1e-9
 
 
 def test_one_text_is_not_enough(own: Subject):

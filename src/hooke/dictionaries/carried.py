@@ -2,6 +2,7 @@
 
     LAB/dictionaries/NAME/completeness.json        of a dictionary of the lab
     LAB/cache/completeness-HASH.json               of any other: a starter, or a folder elsewhere
+    FOLDER/completeness.json                       what came with such a folder, where the lab has none
 
 It is measured by `hooke.evaluate.completeness` when that is asked for, never on the way to something else; here it is
 kept and read, so that it can stand wherever the dictionary is used.

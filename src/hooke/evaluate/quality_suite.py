@@ -12,7 +12,7 @@ from hooke.dictionaries import check_fits
 from hooke.errors import BadRequest, UnknownName, did_you_mean
 from hooke.evaluate.absorption import absorption, read_words, words_of
 from hooke.evaluate.completeness import completeness
-from hooke.evaluate.disentanglement import disentanglement, read_cities
+from hooke.evaluate.disentanglement import KS, disentanglement, read_cities
 from hooke.evaluate.interpretability import N_TOKENS, interpretability
 from hooke.evaluate.quality import Quality, Row, Subject, UnitScores, estimate_units, measure, null_subjects
 from hooke.evaluate.sparse_probing import read_texts, sparse_probing, with_references
@@ -120,9 +120,16 @@ def _disentangled(own: Subject, nulls: Sequence[Subject], seed: int) -> list[Qua
         return disentanglement(subject, read, seed=seed)
 
     found = measure(metric, own, same, unit="cities tried", method=method, seed=seed)
-    whole = disentanglement(own, read, seed=seed, whole=True)
-    rows = {claim: Row(subject=WHOLE, value=estimate_units(one, seed=seed), above=None) for claim, one in whole.items()}
-    return [replace(one, rows=(*one.rows, rows[one.claim])) for one in found]
+    # The same for every k.
+    whole = disentanglement(own, read, ks=KS[:1], seed=seed, whole=True)
+    values = {_kind(claim): estimate_units(one, seed=seed) for claim, one in whole.items()}
+    rows = {kind: Row(subject=WHOLE, value=value, above=None) for kind, value in values.items()}
+    return [replace(one, rows=(*one.rows, rows[_kind(one.claim)])) for one in found]
+
+
+def _kind(claim: str) -> str:
+    """A claim without its number of features."""
+    return claim.rpartition(", ")[0]
 
 
 def _probed(own: Subject, nulls: Sequence[Subject], items: Sequence[Labelled], name: str, seed: int) -> list[Quality]:

@@ -14,6 +14,8 @@ def test_the_library_has_everything_once(api: httpx.Client):
     assert found["tiny"]["index"] == "tiny"
     assert found["bare"]["index"] is None
     assert found["smollm2-res"]["is_starter"]
+    assert found["bare"]["completeness"] is None
+    assert found["bare"]["how_to_measure"] == "hooke dictionary quality bare --metric completeness"
     assert len(found) == len(library["dictionaries"])
     assert {"smollm2-135m", "tiny-model"} <= {one["name"] for one in library["models"]}
     assert "trained" in [run["name"] for run in library["runs"] if run["is_finished"]]

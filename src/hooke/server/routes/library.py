@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
+from hooke.dictionaries.carried import Carried, how_to_measure, read_carried
 from hooke.dictionaries.formats.native import read_config
 from hooke.dictionaries.formats.native_sets import is_crosslayer, is_set
 from hooke.dictionaries.load import STARTERS, find_dictionary
@@ -35,6 +36,21 @@ class ModelEntry(BaseModel):
     """Whether it was converted already."""
 
 
+class Completeness(BaseModel):
+    """Shares of the loss that a dictionary's features and their error carry, each by itself."""
+
+    features: float
+    """What the features carry."""
+    features_interval: tuple[float, float]
+    """Its 95 % interval."""
+    error: float
+    """What their error carries."""
+    error_interval: tuple[float, float]
+    """Its 95 % interval."""
+    measured_on: str
+    """Windows and text."""
+
+
 class DictionaryEntry(BaseModel):
     """A dictionary."""
 
@@ -52,6 +68,10 @@ class DictionaryEntry(BaseModel):
     """Its index, where there is one."""
     is_starter: bool
     """Whether it comes with hooke."""
+    completeness: Completeness | None
+    """What its features and their error carry; None where that was not measured."""
+    how_to_measure: str
+    """The command that measures it."""
 
 
 class RunEntry(BaseModel):
@@ -252,6 +272,8 @@ def _dictionaries(here: Residents) -> tuple[list[DictionaryEntry], dict[str, str
             n_features=config.n_features,
             index=None,
             is_starter=name in starters and name not in here.lab.names("dictionaries"),
+            completeness=_completeness(read_carried(folder, here.lab)),
+            how_to_measure=how_to_measure(name),
         )
     for name in index_names(here.lab):
         try:
@@ -271,8 +293,22 @@ def _dictionaries(here: Residents) -> tuple[list[DictionaryEntry], dict[str, str
                 n_features=manifest.n_features,
                 index=name,
                 is_starter=False,
+                completeness=None if of is None else of.completeness,
+                how_to_measure=how_to_measure(manifest.dictionary),
             )
     return list(found.values()), damaged
+
+
+def _completeness(found: Carried | None) -> Completeness | None:
+    if found is None:
+        return None
+    return Completeness(
+        features=found.features.value,
+        features_interval=found.features.interval,
+        error=found.error.value,
+        error_interval=found.error.interval,
+        measured_on=f"{found.n_windows} windows of {found.corpus}",
+    )
 
 
 def _model_name(here: Residents, model: str) -> str:
