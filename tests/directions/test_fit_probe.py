@@ -111,7 +111,7 @@ def test_what_was_measured_is_kept_and_each_opening_is_counted(tmp_path: Path) -
     kept = load_probe(lab, "told")
     torch.testing.assert_close(kept.vectors, probe.vectors)
     assert kept.made.settings["level"] == evidence.verdict.level
-    assert "This is a test." in evidence.baselines[-1].about
+    assert "cannot be asked" in evidence.baselines[-1].about
     (ledger,) = (tmp_path / "probes" / ".opened").iterdir()
     (line,) = map(json.loads, ledger.read_text().splitlines())
     assert line["choice"]["candidate"]["method"] == "means"

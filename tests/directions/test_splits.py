@@ -36,6 +36,12 @@ def test_parts_have_their_shares_of_both_labels_and_hang_on_the_seed_alone() -> 
     assert other.fingerprint != found.fingerprint
 
 
+@pytest.mark.parametrize(("n_groups", "held"), [(9, 3), (10, 5), (12, 5), (20, 6), (40, 12)])
+def test_few_groups_go_to_the_confirmation_first(n_groups: int, held: int) -> None:
+    items = texts(n_groups)
+    assert len({items[at].group for at in split_by_group(items).confirmation}) == held
+
+
 def test_too_few_groups_are_refused() -> None:
     with pytest.raises(BadRequest, match="4 groups"):
         split_by_group(texts(4))

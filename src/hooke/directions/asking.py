@@ -24,12 +24,19 @@ def asked_scores(model: Model, texts: Sequence[str], about: str) -> Float[ndarra
         PromptTooLong: a question is longer than the model reads.
         BadRequest: its tokenizer has no token to answer with.
     """
-    yes, no = (_first_tokens(model, words) for words in (_YES, _NO))
+    yes, no = (_tokens(model, words) for words in (_YES, _NO))
+    if not yes - no or not no - yes:
+        raise BadRequest(
+            f"{model.name} cannot be asked.",
+            "Yes and No are not one token each, apart from each other.",
+            "Ask another.",
+        )
+    for_yes, for_no = sorted(yes - no), sorted(no - yes)
     found = []
     for start in track(range(0, len(texts), _BATCH), f"ask, {model.name}", unit="batches"):
         run = model.run(_prompts(model, texts[start : start + _BATCH], about), positions=[-1], capture=["logits"])
         logits = run["logits"][:, 0].float()
-        found.append((logits[:, yes].logsumexp(-1) - logits[:, no].logsumexp(-1)).double().cpu())
+        found.append((logits[:, for_yes].logsumexp(-1) - logits[:, for_no].logsumexp(-1)).double().cpu())
     return torch.cat(found).numpy()
 
 
@@ -40,13 +47,8 @@ def _prompts(model: Model, texts: Sequence[str], about: str) -> Tokens:
     return model.tokenize([f"{one}\nAnswer:" for one in asked])
 
 
-def _first_tokens(model: Model, words: Sequence[str]) -> list[int]:
-    spelled = [
-        model.tokenizer(f"{gap}{word}", add_special_tokens=False)["input_ids"] for word in words for gap in ("", " ")
-    ]
-    found = sorted({ids[0] for ids in spelled if len(ids) == 1})
-    if not found:
-        raise BadRequest(
-            f"{model.name} cannot be asked.", f"None of {', '.join(words)} is one token.", "Leave the question out."
-        )
-    return found
+def _tokens(model: Model, words: Sequence[str]) -> set[int]:
+    """Those that are one of the words, with a space before it or without."""
+    spelled = [f"{gap}{word}" for word in words for gap in ("", " ")]
+    ids = [model.tokenizer(one, add_special_tokens=False)["input_ids"] for one in spelled]
+    return {one[0] for one in ids if len(one) == 1}

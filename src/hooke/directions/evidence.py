@@ -11,12 +11,11 @@ from typing import Literal
 
 from hooke.configs import from_dict, to_dict
 from hooke.directions.choosing import Candidate, Tried
+from hooke.directions.splits import FEWEST_GROUPS
 from hooke.findings import Estimate, Finding
 from hooke.lab import Lab, read_json, write_json
 
 Level = Literal["L0", "L1", "L2"]
-FEWEST_GROUPS = 5
-"""Groups of the confirmation part below which their draws make no interval."""
 _FILE = "evidence.json"
 
 

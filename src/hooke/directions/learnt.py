@@ -39,9 +39,9 @@ class LearnConfig:
 
     dose: float = 0.3
     """Its greatest length, as a share of the median length of the site's rows on the texts."""
-    steps: int = 20
+    steps: int = 15
     """Steps of Adam."""
-    n_texts: int = 32
+    n_texts: int = 24
     """Texts of each label that it is learnt on, at most."""
     n_controls: int = 10
     """Random directions that it is measured beside."""

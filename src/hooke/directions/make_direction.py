@@ -47,7 +47,7 @@ def direction_of_texts(
     )
     findings = tuple(
         Finding(
-            claim=f"AUROC of '{concept}' on groups held out",
+            claim=f"AUROC of '{concept}' on {bench.draws.n_groups} groups held out, beside {one.name}",
             value=area.value,
             interval=area.interval,
             n=len(bench.held.items),

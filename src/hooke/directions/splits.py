@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from hooke.configs import content_hash
 from hooke.errors import BadRequest
@@ -12,6 +14,8 @@ from hooke.text.concepts import Labelled
 
 Part = Literal["fit", "validation", "confirmation"]
 SHARES: dict[Part, float] = {"fit": 0.5, "validation": 0.2, "confirmation": 0.3}
+FEWEST_GROUPS = 5
+"""Groups of the confirmation part below which their draws make no interval."""
 _LEAST = 2
 """Groups of a part, at least."""
 
@@ -30,6 +34,13 @@ class Split:
     """Identifies the texts and labels of the confirmation part."""
 
 
+def shares(n_groups: int) -> Float[ndarray, " part"]:
+    """The share of each part; of few groups more go to the part that is confirmed on, where that makes an interval."""
+    usual = np.array(list(SHARES.values()))
+    held = max(usual[-1], FEWEST_GROUPS / n_groups) if n_groups >= 2 * FEWEST_GROUPS else usual[-1]
+    return np.append(usual[:-1] / usual[:-1].sum() * (1 - held), held)
+
+
 def split_by_group(items: Sequence[Labelled], *, seed: int = 0) -> Split:
     """The parts, the same for a seed; no group lies in two, and each has about its share of both labels.
 
@@ -43,7 +54,7 @@ def split_by_group(items: Sequence[Labelled], *, seed: int = 0) -> Split:
     names, number = np.unique([one.group for one in items], return_inverse=True)
     counts = np.zeros((len(names), 2))
     np.add.at(counts, (number, labels), 1)
-    wanted = np.array(list(SHARES.values()))[:, None] * counts.sum(0)
+    wanted = shares(len(names))[:, None] * counts.sum(0)
     have, n_groups = np.zeros_like(wanted), np.zeros(len(wanted))
     part = np.zeros(len(names), dtype=np.int64)
     drawn = np.random.default_rng(seed).permutation(len(names))
