@@ -7,9 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from hooke.directions import fit_probe as room
 from hooke.directions.evidence import EMBEDDING, FORMAT, SHUFFLED, WORDS, load_evidence
 from hooke.directions.fit_probe import FitConfig, fit_probe
 from hooke.directions.probe import load_probe, text_scores
+from hooke.directions.splits import split_by_group
+from hooke.directions.token_rows import read_rows
 from hooke.errors import BadRequest
 from hooke.lab import Lab
 from hooke.models.model import Model
@@ -24,7 +27,7 @@ LEADS = ("this", "is", "just", "a", "what", "to do")
 LAST = FitConfig(sites=("mlp_out.1",), poolings=("last",))
 
 
-def told(specimen: Model) -> list[Labelled]:
+def told() -> list[Labelled]:
     """Prompts that name a test or not, in groups by all the rest."""
     return [
         Labelled(text=f"{lead} {prompt(setting, thing)}", label=setting in CUES, group=f"{lead}/{thing}", style="")
@@ -35,7 +38,7 @@ def told(specimen: Model) -> list[Labelled]:
 
 
 def fitted(model: Model, lab: Lab, config: FitConfig = LAST, items: list[Labelled] | None = None, **settings: str):
-    items = told(model) if items is None else items
+    items = told() if items is None else items
     return fit_probe(model, items, name="told", concept="told", lab=lab, config=config, **settings)
 
 
@@ -116,6 +119,22 @@ def test_what_was_measured_is_kept_and_each_opening_is_counted(tmp_path: Path) -
     (line,) = map(json.loads, ledger.read_text().splitlines())
     assert line["choice"]["candidate"]["method"] == "means"
     assert [evidence.opened, fitted(specimen.model, lab, config)[1].opened] == [1, 2]
+
+
+def test_the_choice_stands_before_the_confirmation_part_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items, ledger = told(), tmp_path / "probes" / ".opened"
+    held = {items[at].text for at in split_by_group(items).confirmation}
+    calls: list[tuple[bool, bool]] = []
+
+    def reading(model: Model, some: list[Labelled], sites: list, **settings: str):
+        calls.append((ledger.exists(), bool(held & {one.text for one in some})))
+        return read_rows(model, some, sites, **settings)
+
+    monkeypatch.setattr(room, "read_rows", reading)
+    fitted(build("evaluation-aware").model, Lab(tmp_path))
+    assert calls == [(False, False), (True, True)]
 
 
 def test_a_text_is_scored_as_it_was_fitted(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
-from hooke.directions.low_rates import most_above, negatives_needed, precision_at, threshold_at, upper_bound
+from hooke.directions.low_rates import most_above, negatives_needed, precision_at, threshold_at
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,8 @@ def test_negatives_needed_for_a_rate_with_so_many_above(rate: float, needed: dic
 def test_as_many_may_lie_above_as_the_bound_allows(above: int) -> None:
     n = negatives_needed(0.01, above)
     assert (most_above(n, 0.01), most_above(n - 1, 0.01)) == (above, above - 1 if above else None)
-    assert upper_bound(above, n) <= 0.01 < upper_bound(above, n - 1)
+    # With so many above of n, a rate of 1 % would leave so few or fewer in less than 5 % of cases: not so of one less.
+    assert binom.cdf(above, n, 0.01) <= 0.05 < binom.cdf(above, n - 1, 0.01)
 
 
 def test_a_threshold_has_as_many_negatives_above_it_and_needs_enough() -> None:

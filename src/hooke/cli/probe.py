@@ -235,6 +235,8 @@ def _data(evidence: "hooke.directions.evidence.Evidence") -> dict[str, object]:
 
 
 def _shown(name: str, model: str, evidence: "hooke.directions.evidence.Evidence") -> tuple[RenderableType, ...]:
+    from hooke.directions.low_rates import precision_at
+
     said = {True: "beaten", False: "not beaten", None: "not measured"}
     rows = [("the probe", _cell(evidence.area), "", "", str(evidence.choice))]
     rows += [
@@ -249,6 +251,14 @@ def _shown(name: str, model: str, evidence: "hooke.directions.evidence.Evidence"
     notes = [note(f"{sizes}. Above {percent(evidence.percentile)} of random directions.")]
     if evidence.near_area is not None:
         notes.append(note(f"on texts that look like the other label: AUROC {number(evidence.near_area)}"))
+    notes += [
+        note(
+            f"where 1 text in 1,000 has the concept, {percent(precision_at(0.001, one.recall.value, one.rate))} of the "
+            f"alarms at {percent(one.rate)} would be right"
+        )
+        for one in evidence.recalls
+        if one.recall is not None
+    ]
     if evidence.opened > 1:
         notes.append(
             note(
