@@ -178,12 +178,12 @@ def _findings(
         (gain(random_like(vector, generator=generator)) for _ in range(config.n_controls)), key=lambda one: one.value
     )
     beside = {
-        f"the largest of {config.n_controls} random directions of the same length": random,
-        "the difference of means at the same length": gain(plain / plain.norm() * vector.norm()),
+        "random": (f"the largest of {config.n_controls} random directions of the same length", random),
+        "means": ("the difference of means at the same length", gain(plain / plain.norm() * vector.norm())),
     }
     return tuple(
         Finding(
-            claim=f"added, it makes held-out texts with '{concept}' likelier than those without",
+            claim=f"added, it makes held-out texts with '{concept}' likelier than those without; beside {name}",
             value=own.value,
             interval=own.interval,
             n=len(held),
@@ -194,7 +194,7 @@ def _findings(
             method="change of cross-entropy with the concept minus without, groups resampled",
             seed=config.seed,
         )
-        for about, one in beside.items()
+        for name, (about, one) in beside.items()
     )
 
 

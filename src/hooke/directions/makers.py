@@ -78,7 +78,7 @@ def pooled_rows(data: TokenRows, site: Site, pooling: Pooling) -> Float[ndarray,
     """One row for each text: pooled as its scores will be where that is the same, else the mean."""
     same = pooling if pooling.how in ("last", "mean", "ema") else Pooling(how="mean")
     weights = token_weights(data.lengths, same)
-    flat = weights[weights.new_tensor(range(weights.shape[1]))[None] < data.lengths[:, None]]
+    flat = weights[torch.arange(weights.shape[1]) < data.lengths[:, None]]
     text = torch.repeat_interleave(torch.arange(len(data.lengths)), data.lengths)
     found = torch.zeros(len(data.lengths), data.rows[site].shape[1])
     return found.index_add_(0, text, data.rows[site] * flat[:, None]).double().numpy()
