@@ -21,7 +21,7 @@ from numpy import ndarray
 from hooke.dictionaries.load import STARTERS
 from hooke.features.blocks import BLOCK
 from hooke.features.examples import N_BANDS, N_PER_BAND, N_TOP, by_strength, evenly, example_arrays
-from hooke.features.labels import Label, write_labels
+from hooke.features.labels import Label, Score, write_labels
 from hooke.features.logit_effects import METHOD, N_BY_TOKEN, N_TOKENS
 from hooke.features.neighbours import N_NEIGHBOURS, N_PARTNERS
 from hooke.features.shards import SHARD_TOKENS, Postings
@@ -259,11 +259,25 @@ def labels(shape: Shape, generator: np.random.Generator) -> Iterator[Label]:
                 text="tokens " + ", ".join(f'"{word}"' for word in said),
                 source="rule",
                 kind=("token", "phrase", "context", "none")[place % 4],
-                score=0.5 + scores[place, 0] / 2,
+                score=(score := 0.5 + scores[place, 0] / 2),
                 f1=float(scores[place, 1]),
-                n=256,
+                n=100,
                 words=" ".join([*said, *shared[place], *own[place, 2:]]),
+                scores=(_score(score),),
             )
+
+
+def _score(value: float) -> Score:
+    """A score beside its null, as `hooke label` keeps them."""
+    return Score(
+        scorer="detection",
+        judge="rule",
+        value=value,
+        interval=(value - 0.08, min(1.0, value + 0.08)),
+        n=100,
+        null=0.5,
+        null_interval=(0.42, 0.58),
+    )
 
 
 def manifest(folder: Path, shape: Shape, shards: tuple[TokenShard, ...], columns: tuple[int, ...]) -> Manifest:

@@ -1,6 +1,6 @@
 """Measure hooke beside other tools in the same run, and write the tables of docs/benchmarks.md.
 
-    python bench/run.py [harvest|training|index|tracing|import|server|browser|all] [--quick] [--render]
+    python bench/run.py [harvest|training|encoding|index|tracing|import|server|browser|all] [--quick] [--render]
 
 Run it with the Python of hooke's own environment. Environments and materials that are missing are made first; that
 takes some minutes, once. `--quick` shows that everything works: its numbers mean nothing and are not kept.
@@ -100,6 +100,25 @@ def training(settings: Settings) -> Reports:
         ]
         reports += run_in_turns(jobs, settings.rounds)
     return reports + run_in_turns(_quality_jobs(settings), 1)
+
+
+def encoding(settings: Settings) -> Reports:
+    """Rows encoded with the same TopK weights at two widths."""
+    environments.ensure("sparsify", "sae-lens")
+    python = environments.environment_python
+    reports: Reports = []
+    for width in (1024,) if settings.is_quick else (8192, 32768):
+        folder = BENCH / ".data" / f"encoding-{width}"
+        if not folder.exists():
+            subprocess.run([sys.executable, str(BENCH / "encoding.py"), str(folder), "--make", str(width)], check=True)
+        arguments = (str(folder), "--batch", "256", "--repetitions", "1") if settings.is_quick else (str(folder),)
+        jobs = [
+            Job(tool="hooke", python=HERE, script=BENCH / "encoding.py", arguments=arguments),
+            Job(tool="sparsify", python=python("sparsify"), script=PEERS / "encode_sparsify.py", arguments=arguments),
+            Job(tool="SAELens", python=python("sae-lens"), script=PEERS / "encode_sae_lens.py", arguments=arguments),
+        ]
+        reports += run_in_turns(jobs, settings.rounds)
+    return reports
 
 
 def _quality_jobs(settings: Settings) -> list[Job]:
@@ -209,6 +228,7 @@ def browser(settings: Settings) -> Reports:
 TOPICS: dict[str, Callable[[Settings], Reports]] = {
     "harvest": harvest,
     "training": training,
+    "encoding": encoding,
     "index": index,
     "tracing": tracing,
     "import": imports,

@@ -142,6 +142,48 @@ def _quality_table(reports: Reports) -> str:
     return f"**{title}**\n\n{table(heads, lines, 'lllrrrrr')}"
 
 
+def encoding_tables(reports: Reports) -> list[str]:
+    """Tokens per second at each width, against the encoder's product in the same process."""
+    for one in reports:
+        one["version"] = version(one)
+    numbers = ["tokens_per_second", "ratio", "peak_megabytes", "sum", "n_active"]
+    tables = []
+    for width in sorted({one["features"] for one in reports}):
+        here = [one for one in reports if one["features"] == width]
+        rows = sorted(medians(here, ["tool", "version", "variant"], numbers), key=lambda row: row["ratio"])
+        ours = next((row for row in rows if row["tool"] == "hooke"), rows[0])
+        lines = [
+            [
+                row["tool"],
+                row["version"],
+                row["variant"],
+                whole(row["tokens_per_second"]),
+                f"{row['ratio']:.2f}",
+                f"{row['ratio'] / ours['ratio']:.2f}",
+                f"{abs(row['sum'] / ours['sum'] - 1):.0e}" if row is not ours else "",
+                whole(row["peak_megabytes"]),
+            ]
+            for row in rows
+        ]
+        heads = [
+            "tool",
+            "version",
+            "way",
+            "tokens/s",
+            "÷ encoder's product",
+            "÷ hooke's",
+            "sum off by",
+            "peak MB",
+        ]
+        title = f"576 → {width:,} features, TopK, k = 32, batch {here[0]['batch']:,}, the same weights"
+        tables.append(f"**{title}**\n\n{table(heads, lines, 'lllrrrrr')}")
+    note = (
+        "The encoder's product is the matrix product alone, in the same process and in turns, so that the load of the "
+        "machine meets both; the third ratio divides those two. The sum is over all activations."
+    )
+    return [*tables, note]
+
+
 def import_tables(reports: Reports) -> list[str]:
     """Import times and install sizes, one row per statement."""
     lines = []
@@ -222,6 +264,7 @@ def _amount(row: dict[str, Any] | None) -> str:
 RENDERERS: dict[str, Callable[[Reports], list[str]]] = {
     "harvest": harvest_tables,
     "training": training_tables,
+    "encoding": encoding_tables,
     "index": plain_tables,
     "tracing": tracing_tables,
     "import": import_tables,

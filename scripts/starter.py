@@ -1,14 +1,19 @@
 """Make the starter pack anew: the dictionary and index of SmolLM2-135M-Instruct that come with hooke.
 
     python scripts/starter.py            # about an hour on two quiet cores
+    hooke label starter && python scripts/starter.py --labels      # its labels alone: some ten minutes
 
 Harvests the residual stream after block 15 over the default corpus, trains a TopK dictionary on it, stores it with
 8-bit weights in src/hooke/starter/, and builds its index with the stored weights. The index holds no text of the
 corpus: examples are references into windows that are made again from the installed corpus packages.
+
+`--labels` takes the labels of the lab's index into the packaged one, each with its detection score beside its null;
+the other scores and their parts stay in the lab, where they are as large as all the rest.
 """
 
 import argparse
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,7 +23,11 @@ from hooke.activations.sampler import ActivationStore
 from hooke.dictionaries import load_dictionary, save_dictionary
 from hooke.dictionaries.load import STARTERS
 from hooke.features.index import build_index
-from hooke.lab import open_lab, read_json
+from hooke.features.labelling import LABELS
+from hooke.features.labels import Label, Score, write_labels
+from hooke.features.query import Index
+from hooke.features.store import file_hash
+from hooke.lab import Lab, open_lab, read_json, write_json
 from hooke.models.load import load
 from hooke.text.corpora import open_corpus
 from hooke.training import TrainConfig
@@ -32,8 +41,13 @@ CONFIG = TrainConfig(kind="topk", n_features=8192, k=32, batch=4096, n_tokens=14
 
 def main() -> None:
     """Run every step that is not done yet in the lab; then replace the packaged starter."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--labels", action="store_true", help="put the lab's labels into the packaged index")
+    asked = parser.parse_args()
     lab = open_lab()
+    if asked.labels:
+        put_labels(lab, STARTERS / NAME / "index")
+        return
     model, corpus = load(MODEL, lab=lab), open_corpus("default")
     store = ActivationStore.open(harvest(model, corpus, [SITE], name=STORE, n_tokens=N_TOKENS, lab=lab))
     trained = lab.path("dictionaries", NAME)
@@ -63,6 +77,26 @@ def main() -> None:
     )
     shutil.copytree(index, pack / "index")
     _report(pack)
+
+
+def put_labels(lab: Lab, packed: Path) -> None:
+    """Replace the labels of the packaged index; its other files are not touched."""
+    made = Index.open(lab.path("features", NAME), lab=lab)
+    labels = [replace(label, scores=_kept(label)) for label in made.labels.each()]
+    write_labels(packed / LABELS, labels)
+    manifest = read_json(packed / "index.json")
+    manifest["files"][LABELS] = {
+        "bytes": (packed / LABELS).stat().st_size,
+        "sha256": file_hash(packed / LABELS),
+    }
+    (how,) = made.manifest.provenance["labels"]
+    manifest["provenance"]["labels"] = [how | {"scorers": ["detection"], "command": "hooke label starter"}]
+    write_json(packed / "index.json", manifest)
+    _report(packed)
+
+
+def _kept(label: Label) -> tuple[Score, ...]:
+    return (replace(label.main, detail={}),) if label.main else ()
 
 
 def _report(pack: Path) -> None:

@@ -45,6 +45,20 @@ def harvest_arguments() -> argparse.Namespace:
     return asked
 
 
+def encoding_arguments() -> argparse.Namespace:
+    """The folder with one dictionary in each tool's format; `rows` is what is encoded, the same in each environment."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path, help="has hooke/, saelens/ and sparsify/")
+    parser.add_argument("--make", type=int, help="write a dictionary of so many features there instead")
+    parser.add_argument("--batch", type=int, default=4096)
+    parser.add_argument("--width", type=int, default=576)
+    parser.add_argument("--repetitions", type=int, default=9)
+    asked = parser.parse_args()
+    asked.rows = torch.randn(asked.batch, asked.width, generator=torch.Generator().manual_seed(0))
+    asked.facts = _facts(asked, "batch")
+    return asked
+
+
 def tracing_parser() -> argparse.ArgumentParser:
     """The model folder, the prompt, and how many features get rows of their own."""
     parser = argparse.ArgumentParser()

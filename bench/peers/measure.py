@@ -132,6 +132,25 @@ def harvest_rows(
 # Training -----------------------------------------------------------------------------------------------------------
 
 
+def encoding_facts(encode: Callable[[Tensor], Tensor], W_enc: Tensor, rows: Tensor, repetitions: int) -> dict[str, Any]:
+    """Speed of encoding, against the encoder's product alone in the same process and in turns.
+
+    `encode` gives the activations, dense or the active ones alone: their number and sum show that tools agree.
+    """
+    with torch.no_grad():
+        acts = encode(rows)
+        works: dict[str, Callable[[], object]] = {"product": lambda: rows @ W_enc, "encode": lambda: encode(rows)}
+        taken = interleaved(works, repetitions)
+    return {
+        "features": W_enc.shape[1],
+        "tokens_per_second": len(rows) / median(taken["encode"]),
+        "ratio": paired_ratio(taken["encode"], taken["product"]),
+        "n_active": int((acts != 0).sum()),
+        "sum": float(acts.double().sum()),
+        "peak_megabytes": peak_megabytes(),
+    }
+
+
 class Clock:
     """Batches from a file of rows, and the times at which a trainer came for them.
 

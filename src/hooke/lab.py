@@ -39,6 +39,7 @@ ROOMS = (
     "directions",
     "probes",
     "lenses",
+    "interactions",
     "cache",
 )
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -190,8 +190,23 @@ def test_hostile_text_is_shown_as_text(feature: Page):
                 "source": "<i>me</i>",
                 "kind": "token",
                 "score": 0.9,
-                "f1": 0.9,
-                "n": 9,
+                "f1": 0.8,
+                "n": 71,
+                "unit": "passages",
+                "scores": [
+                    {
+                        "scorer": "detection",
+                        "judge": "<b>judge</b>",
+                        "value": 0.9,
+                        "low": 0.86,
+                        "high": 0.94,
+                        "n": 71,
+                        "null": 0.51,
+                        "null_low": 0.4,
+                        "null_high": 0.95,
+                        "is_better": False,
+                    }
+                ],
             }
         ]
         route.fulfill(json=head)
@@ -205,6 +220,12 @@ def test_hostile_text_is_shown_as_text(feature: Page):
     expect(tokens).to_contain_text("a␀b")
     expect(tokens).to_contain_text("1,000,000 characters")
     expect(feature.get_by_role("heading", level=1)).to_contain_text("<img src=x onerror=window.harm=1> ‹202e›")
+    header = feature.locator("main header")
+    expect(header).to_contain_text("detection 0.90 [0.86 to 0.94], others’ labels 0.51 · F1 0.80 · n = 71 passages")
+    expect(header).to_contain_text("do not rely on it")
+    header.get_by_text("How good the label is").click()
+    expect(header.get_by_role("row", name="detection")).to_contain_text("0.40 to 0.95")
+    expect(header.get_by_role("row", name="detection")).to_contain_text("<b>judge</b>")
     assert feature.evaluate("window.harm") is None
     assert feature.locator("main img, main script, main b:text-is('bold')").count() == 0
     assert feature.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -141,6 +141,8 @@ def test_only_rows_in_view_are_drawn(features: Page):
     features.reload()
     expect(rows(features).first).to_be_visible()
     assert rows(features).count() < 80
+    # Its accuracy, what other features' labels score, and over how many passages.
+    assert rows(features).first.get_by_role("cell").all_inner_texts()[4:7] == ["0.90", "0.52", "71"]
 
 
 def many(n: int) -> dict[str, object]:
@@ -151,6 +153,10 @@ def many(n: int) -> dict[str, object]:
         "source": "rule",
         "part": "a",
         "score": 0.9,
+        "null": 0.52,
+        "is_better": True,
+        "n": 71,
+        "unit": "passages",
         "f1": 0.8,
         "density": 0.01,
         "max": 3,

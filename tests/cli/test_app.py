@@ -16,11 +16,13 @@ from hooke.errors import BadArtefact, UnknownName
 
 VERB_NAMES = {
     "quickstart", "model list", "model info", "model check", "model chat", "harvest", "train", "dictionary list",
-    "dictionary eval", "dictionary quality", "dictionary match", "dictionary polysemanticity", "dictionary check",
+    "dictionary eval", "dictionary finetune", "dictionary exclusives", "dictionary quality",
+    "dictionary results", "dictionary match", "dictionary polysemanticity", "dictionary check",
     "dictionary pull", "dictionary import", "dictionary export", "index", "search", "feature", "read", "lens", "steer",
-    "fit-lens", "label", "serve", "doctor", "specimen list", "specimen recover", "specimen score",
+    "fit-lens", "interactions", "label", "serve", "doctor", "specimen list", "specimen recover", "specimen score",
     "specimen show", "specimen build", "specimen superposition", "specimen dictionaries",
-    "specimen crosscoders", "trace", "patch",
+    "specimen crosscoders", "specimen concept", "concept list", "concept features", "concept translations",
+    "trace", "patch",
     "path-patch", "discover", "heads", "study list", "study run", "graph list",
     "graph show", "graph validate", "graph intervene", "graph prune", "graph paths", "graph groups",
     "graph group", "graph ungroup", "graph aggregate", "graph diff", "graph export", "graph attention", "graph heads",

@@ -7,8 +7,9 @@ import pytest
 
 from hooke.cli.app import main
 from hooke.cli.label import features_in
+from hooke.dictionaries import Dictionary, load_dictionary, save_dictionary
 from hooke.errors import BadRequest, UnknownName
-from hooke.lab import Lab
+from hooke.lab import Lab, writing
 from tests.cli.tiny_lab import SENTENCES, TinyLab, write_dictionary, write_model
 from tests.fake_endpoint import Reply, endpoint, in_turn, says
 
@@ -56,6 +57,9 @@ def test_rules_are_scored_and_shown_everywhere(own: TinyLab, capsys: pytest.Capt
             break
     assert "others' labels" in shown
     assert "n = " in shown
+    assert "others" in shown
+    main(own.words("search token"))
+    assert "others" in capsys.readouterr().out
     assert "others’ labels" in (tmp_path / "card.html").read_text()
 
 
@@ -90,6 +94,39 @@ def test_an_endpoint_that_answers_nonsense_leaves_all_as_it_was(own: TinyLab, ca
     assert "No usable label came for any of the first 5 features" in err
     after = {path.name: path.read_bytes() for path in own.lab.path("features", "tiny").iterdir() if path.is_file()}
     assert after == before
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [(Reply(hangs=True), "did not answer"), (Reply(status=429, headers={"Retry-After": "3600"}), "429")],
+)
+def test_an_endpoint_that_hangs_or_refuses_stops_the_job(
+    own: TinyLab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, reply: Reply, said: str
+):
+    monkeypatch.setattr("hooke.chat.LONGEST_WAIT", 0.0)
+    before = (own.lab.path("features", "tiny") / "labels.sqlite").read_bytes()
+    with endpoint(in_turn(reply)) as there:
+        options = f"--explainer endpoint --endpoint {there.url} --endpoint-model {said[:3]} --features 0-3 --at-once 1"
+        code, _, err = call(own, capsys, f"{options} --timeout 0.05")
+    assert (code, "Traceback" in err) == (1, False)
+    assert said in err
+    assert (own.lab.path("features", "tiny") / "labels.sqlite").read_bytes() == before
+
+
+def test_a_second_job_and_an_index_of_other_weights_are_refused(own: TinyLab, capsys: pytest.CaptureFixture[str]):
+    with writing(own.lab.path("features", "tiny")):
+        code, _, err = call(own, capsys, "--features 0-3")
+    assert code == 1
+    assert err.startswith("hooke: 'tiny' cannot be labelled now.")
+    folder = own.lab.path("dictionaries", "tiny")
+    known = load_dictionary(folder)
+    save_dictionary(Dictionary(known.config, **(known.state_dict() | {"b_enc": known.b_enc + 1})), folder)
+    try:
+        code, _, err = call(own, capsys, "--features 0-3")
+    finally:
+        write_dictionary(own.lab, "tiny", str(own.model))
+    assert code == 1
+    assert "other weights" in err
 
 
 def test_the_limit_of_cost_stops_it_and_the_rest_goes_on_later(own: TinyLab, capsys: pytest.CaptureFixture[str]):

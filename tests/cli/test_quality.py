@@ -1,6 +1,11 @@
 """`hooke dictionary quality` and `hooke dictionary match`."""
 
+import shutil
+from pathlib import Path
+
+from hooke.cli.app import main
 from tests.cli.conftest import Hooke
+from tests.cli.tiny_lab import TinyLab
 
 TEXT = "--model MODEL --corpus CORPUS --context 32 --windows 6"
 
@@ -13,6 +18,35 @@ def test_metrics_stand_beside_their_nulls(hooke: Hooke):
     shown = hooke(f"dictionary quality tiny --metric completeness {TEXT}").out
     assert "above it" in shown
     assert "features alone" in shown
+
+
+def test_completeness_is_kept_and_shown_with_the_dictionary(hooke: Hooke, tiny: TinyLab):
+    kept = tiny.lab.path("dictionaries", "tiny") / "completeness.json"
+    kept.unlink(missing_ok=True)
+    said = "not measured: hooke dictionary quality tiny --metric completeness"
+    evaluate = "dictionary eval tiny --model MODEL --corpus CORPUS --context 32 --tokens 640 --loss-windows 0"
+    steer = "steer resid_post.1/3 --index tiny --model MODEL --max-tokens 2 --strengths 1"
+    listed = {one["name"]: one for one in hooke("dictionary list --json").data["dictionaries"]}
+    assert listed["tiny"]["completeness"] is None
+    assert said in " ".join(hooke(evaluate).out.split())
+    assert said in " ".join(hooke(steer).out.split())
+    found = hooke(f"dictionary quality tiny --metric completeness {TEXT} --json").data["quality"]
+    listed = {one["name"]: one for one in hooke("dictionary list --json").data["dictionaries"]}
+    assert listed["tiny"]["completeness"]["features"] == found[0]["rows"][0]["value"]
+    for command in (evaluate, steer):
+        out = " ".join(hooke(command).out.split())
+        assert "features alone carry" in out
+        assert said not in out
+    kept.unlink()
+
+
+def test_a_null_of_weights_drawn_anew_is_trained_in_one_command(hooke: Hooke, tiny: TinyLab, tmp_path: Path):
+    command = f"dictionary quality tiny --metric completeness --untrained 320 {TEXT} --json"
+    words = [*tiny.words(command)[:-1], str(tmp_path / "lab")]
+    shutil.copytree(tiny.lab.root, tmp_path / "lab")
+    del hooke
+    assert main(words) == 0
+    assert (tmp_path / "lab" / "dictionaries" / "tiny-anew-320-0" / "config.json").is_file()
 
 
 def test_a_dictionary_matches_itself(hooke: Hooke):

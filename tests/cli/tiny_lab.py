@@ -72,7 +72,7 @@ def write_model(folder: Path) -> Path:
     return folder
 
 
-def write_dictionary(lab: Lab, name: str, model: str) -> Path:
+def write_dictionary(lab: Lab, name: str, model: str, *, site: str = "resid_post.1") -> Path:
     """A dictionary with random unit rows."""
     rows = torch.randn(N_FEATURES, 32, generator=torch.Generator().manual_seed(0))
     rows /= rows.norm(dim=-1, keepdim=True)
@@ -80,8 +80,8 @@ def write_dictionary(lab: Lab, name: str, model: str) -> Path:
         name=name,
         model=model,
         kind="topk",
-        reads=("resid_post.1",),
-        writes=("resid_post.1",),
+        reads=(site,),
+        writes=(site,),
         n_features=N_FEATURES,
         d_in=32,
         d_out=32,

@@ -39,14 +39,14 @@ def shares(model: Model, kept: torch.Tensor, **options: bool) -> dict[str, float
 def test_a_perfect_dictionary_leaves_nothing_to_its_error(model: Model):
     found = shares(model, torch.ones(model.d_model))
     assert found["share of the loss that features alone carry"] == pytest.approx(1, abs=1e-5)
-    assert found["share of the loss that error alone carry"] == pytest.approx(0, abs=1e-5)
+    assert found["share of the loss that error alone carries"] == pytest.approx(0, abs=1e-5)
     assert found["KL divergence with features alone, nats"] == pytest.approx(0, abs=1e-6)
     assert found["KL divergence with error alone, nats"] > 0.01
 
 
 def test_a_dictionary_that_says_nothing_leaves_all_to_its_error(model: Model):
     found = shares(model, torch.zeros(model.d_model))
-    assert found["share of the loss that error alone carry"] == pytest.approx(1, abs=1e-5)
+    assert found["share of the loss that error alone carries"] == pytest.approx(1, abs=1e-5)
     assert found["KL divergence with error alone, nats"] == pytest.approx(0, abs=1e-6)
 
 
@@ -54,7 +54,7 @@ def test_half_of_the_stream_carries_a_part(model: Model):
     kept = torch.ones(model.d_model)
     kept[::2] = 0
     found = shares(model, kept)
-    both = [found[f"share of the loss that {name} alone carry"] for name in ("features", "error")]
+    both = [found[f"share of the loss that {name}"] for name in ("features alone carry", "error alone carries")]
     assert all(0.02 < one < 0.98 for one in both)
 
 

@@ -23,7 +23,7 @@ def own() -> Subject:
 def test_completeness_has_rows_of_the_same_site_only(own: Subject):
     found = measure_all(own, corpus=planted_corpus(), windows=WINDOWS, metrics=["completeness"], n_windows=9)
     assert [one.claim for one in found][:2] == [
-        "share of the loss that features alone carry", "share of the loss that error alone carry",
+        "share of the loss that features alone carry", "share of the loss that error alone carries",
     ]  # fmt: skip
     assert [row.subject for row in found[0].rows] == ["planted", "random dictionary", "principal components"]
     assert found[0].unit == "windows"

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import subprocess
 import sys
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from hooke.errors import BadConfig, BadRequest, LabBusy
+from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig
+from hooke.errors import BadConfig, BadRequest, LabBusy, UnknownName
 from hooke.features import index as index_module
 from hooke.features import shards as shards_module
 from hooke.features.query import Index
@@ -196,9 +198,6 @@ def test_how_the_text_is_cut_into_shards_does_not_change_a_card(
 
 
 def test_a_dictionary_at_a_site_of_another_width_has_no_logit_effects(world: World, tmp_path: Path):
-    from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig
-    from hooke.errors import UnknownName
-
     width = 4
     config = DictionaryConfig(
         name="neurons",
@@ -221,3 +220,25 @@ def test_a_dictionary_at_a_site_of_another_width_has_no_logit_effects(world: Wor
     assert index.card(0).promoted == ()
     with pytest.raises(UnknownName, match="does not write to the residual stream"):
         index.promoting("bridge")
+
+
+def test_features_of_heads_promote_what_the_output_projection_makes_of_them(tmp_path: Path):
+    # The tokens of z and those that the stream stands for are told apart by a projection that moves each by one.
+    world = planted_world()
+    width = world.model.d_model
+    with torch.no_grad():
+        world.model.hf.model.layers[0].self_attn.o_proj.weight.copy_(torch.eye(width).roll(1, 0))
+    stream = world.dictionary
+    config = dataclasses.replace(stream.config, reads=("z.0",), writes=("z.0",))
+    weights = {name: tensor.detach().clone() for name, tensor in stream.named_parameters()}
+    rows = stream.W_dec.detach()
+    heads = Dictionary(config, **(weights | {"W_dec": rows}))
+    moved = Dictionary(stream.config, **(weights | {"W_dec": rows.roll(1, 1)}))
+    lab = Lab(tmp_path)
+    World(world.model, heads, world.corpus, world.windows, 320).build("heads", lab)
+    World(world.model, moved, world.corpus, world.windows, 320).build("moved", lab)
+    found, due = (Index.open(name, lab=lab) for name in ("heads", "moved"))
+    for feature in (0, 1, 2):
+        assert found.card(feature).promoted
+        assert found.card(feature).promoted[0].token == due.card(feature).promoted[0].token
+    assert found.promoting("bridge")

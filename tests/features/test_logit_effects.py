@@ -77,11 +77,20 @@ def test_a_token_with_a_long_row_is_on_no_list_by_that_alone():
     assert (best.promoted[:, 0] == 20).mean() < 0.04
 
 
-def test_one_feature_alone_has_effects_as_well():
+@pytest.mark.parametrize("n", [1, 3])
+def test_features_of_one_direction_are_held_against_random_directions(n: int):
     directions, W_dec = random_weights()
-    best = logit_effects(prepare(directions, W_dec[:1], VOCABULARY), W_dec[:1], generator=seeded())
-    assert best.promoted.shape == (1, module.N_TOKENS)
-    assert best.by_token.shape == (D_VOCAB, 1)
+    W_dec = W_dec[:1] * torch.arange(1, n + 1)[:, None]
+    best = logit_effects(prepare(directions, W_dec, VOCABULARY), W_dec, generator=seeded())
+    assert best.by_token.shape == (D_VOCAB, n)
+    rows = directions - directions.mean(0)
+    rows /= rows.norm(dim=-1, keepdim=True)
+    expected = WIDTH**0.5 * (W_dec[:1] / W_dec[:1].norm()) @ rows.T
+    expected[:, [5, 6, 7, 8]] = -torch.inf
+    top = expected.topk(module.N_TOKENS, dim=-1)
+    assert (torch.from_numpy(best.promoted) == top.indices).all()
+    torch.testing.assert_close(torch.from_numpy(best.promoted_value[:1]), top.values, rtol=1e-3, atol=1e-3)
+    assert best.chance == pytest.approx(3, abs=0.7)
 
 
 def test_no_effects_are_empty_lists():

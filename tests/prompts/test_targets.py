@@ -57,3 +57,10 @@ def test_what_is_not_there_is_refused(target: int, position: int):
     model = tiny_model()
     with pytest.raises(BadRequest):
         attribute(model, model.tokenize(IDS), target, 11, position=position)
+
+
+def test_features_that_are_as_wide_as_the_stream_but_write_elsewhere_are_left_out():
+    model = tiny_model()
+    heads = small_dictionary("z.1")
+    assert heads.W_dec.shape[1] == model.d_model
+    assert attribute(model, model.tokenize(IDS), 7, 11, dictionaries=[heads]).dictionaries == ()

@@ -1,9 +1,8 @@
 """Claims beside published figures: what is compared, and where randomness comes from."""
 
 import numpy as np
-import torch
 
-from hooke.specimens.toy_claims import Effort, compared, generator_for
+from hooke.specimens.toy_claims import Effort, compared
 
 
 def test_a_claim_leaves_out_models_without_a_value():
@@ -13,15 +12,6 @@ def test_a_claim_leaves_out_models_without_a_value():
     low, high = claim.finding.interval
     assert 1 <= low < high <= 2
     assert claim.finding.control_interval == (0, 0)
-
-
-def test_parts_of_a_run_have_randomness_of_their_own():
-    def draw(seed: int, purpose: str) -> list[float]:
-        return torch.rand(4, generator=generator_for(seed, purpose)).tolist()
-
-    assert draw(0, "a") == draw(0, "a")
-    assert draw(0, "a") != draw(0, "b")
-    assert draw(0, "a") != draw(1, "a")
 
 
 def test_less_effort_leaves_an_interval():

@@ -25,12 +25,16 @@ def short(items: list[Labelled]) -> list[tuple[str, bool, str]]:
 
 
 def test_own_lines(tmp_path: Path) -> None:
-    text = lines(
-        {"text": "a", "label": True, "group": "g", "style": "mail", "is_near": True}, {"text": "b", "label": 0}
-    )
+    own = {"text": "a", "label": True, "group": "g", "style": "mail", "is_near": True}
+    text = lines(own, {"text": "b", "label": False, "group": "g"})
     found = read_labelled(written(tmp_path, "own.jsonl", text))
-    assert short(found) == [("a", True, "g"), ("b", False, "b")]
+    assert short(found) == [("a", True, "g"), ("b", False, "g")]
     assert (found[0].style, found[0].is_near, found[1].is_near) == ("mail", True, False)
+    # Their groups matter: a line that forgets its own is refused, where a set without any is not.
+    with pytest.raises(BadRequest, match="Line 2"):
+        read_labelled(written(tmp_path, "own.jsonl", lines(own, {"text": "b", "label": False})))
+    bare = read_labelled(written(tmp_path, "bare.jsonl", lines({"text": "a", "label": 1}, {"text": "b", "label": 0})))
+    assert short(bare) == [("a", True, "a"), ("b", False, "b")]
 
 
 def test_statements_go_by_what_they_are_about(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from hooke.errors import BadRequest
 from hooke.text import lines
-from hooke.text.lines import read_lines
+from hooke.text.lines import json_object, read_lines
 
 
 def refuse(found: str) -> BadRequest:
@@ -33,3 +33,10 @@ def test_what_cannot_be_read_is_refused_in_the_caller_s_words(tmp_path: Path, mo
     monkeypatch.setattr(lines, "_MAX_BYTES", 3)
     with pytest.raises(BadRequest, match="It has 6 bytes"):
         read_lines(tmp_path / "long.txt", "words", refuse)
+
+
+def test_a_line_of_json_is_an_object():
+    assert json_object(1, '{"a": [1]}', refuse) == {"a": [1]}
+    for line, found in (("{", "Line 7: "), ("[" * 100_000, "Line 7: "), ("[3]", r"Line 7 is '\[3\]'")):
+        with pytest.raises(BadRequest, match=found):
+            json_object(7, line, refuse)

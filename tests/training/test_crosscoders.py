@@ -144,3 +144,27 @@ def test_sites_that_do_not_share_the_columns_are_refused(tmp_path: Path):
     two = Layout(reads=(Site("embed"),) * 5, writes=(Site("embed"),) * 5, is_crosscoder=True)
     with pytest.raises(ShapeMismatch, match="5 sites of one width"):
         train_crosscoder(asked_of("topk"), batches(), layout=two, model_name="planted", folder=tmp_path / "made")
+
+
+def test_a_crosscoder_of_two_models_keeps_which_they_are_and_goes_on_with_no_others(tmp_path: Path):
+    layout = Layout(reads=SITES[:1], writes=SITES[:1], is_crosscoder=True, models=("a", "b"))
+    settings = {"layout": layout, "model_name": "a", "folder": tmp_path / "made"}
+
+    def stopping() -> Iterator[Tensor]:
+        yield from islice(batches()(0), 17)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_crosscoder(asked_of("batchtopk"), stopping(), **settings)
+    with pytest.raises(BadRequest, match=r"models was \['a', 'b'\], is \['a', 'c'\]"):
+        train_crosscoder(
+            asked_of("batchtopk"), batches(), **(settings | {"layout": replace(layout, models=("a", "c"))})
+        )
+    train_crosscoder(asked_of("batchtopk"), batches(), **settings)
+    made = load_dictionary(tmp_path / "made")
+    assert (made.config.models, made.config.reads, made.config.d_in) == (("a", "b"), ("resid_post.1",), 24)
+    assert len(made.config.site_scales) == 2
+    whole = train_crosscoder(asked_of("batchtopk"), batches(), **(settings | {"folder": tmp_path / "whole"}))
+    assert torch.equal(whole.W_dec, made.W_dec)
+    written = part_norms(made.W_dec * torch.tensor(made.config.site_scales).repeat_interleave(12), 2)
+    torch.testing.assert_close(written.sum(1), torch.ones(64))

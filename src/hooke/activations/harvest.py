@@ -38,9 +38,20 @@ from hooke.text.windows import windows as cut_windows
 class TextModel(Protocol):
     """What is asked of a model here; `hooke.models.model.Model` has it."""
 
-    name: str
-    fingerprint: str
-    tokenizer: Any
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies its weights."""
+        ...
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer."""
+        ...
 
     @property
     def n_layers(self) -> int:

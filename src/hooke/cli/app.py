@@ -34,7 +34,19 @@ VERBS: dict[str, tuple[str, str]] = {
         "quality:quality",
         "Measure what a dictionary is good for, beside what has learnt nothing.",
     ),
+    "dictionary finetune": (
+        "finetune:finetune",
+        "Train a dictionary a little more, so that the model predicts the same on its reconstruction.",
+    ),
+    "dictionary exclusives": (
+        "exclusives:exclusives",
+        "Show which features of a crosscoder are in one of its two models only, and which are in both after all.",
+    ),
     "dictionary match": ("quality:match", "Match two dictionaries' features one to one: how many are in both."),
+    "dictionary results": (
+        "result_files:results",
+        "Write a dictionary's scores as the result files that SAEBench writes.",
+    ),
     "dictionary polysemanticity": (
         "polysemanticity:polysemanticity",
         "Measure in how many unlike contexts features fire, beside neurons and random directions.",
@@ -52,6 +64,15 @@ VERBS: dict[str, tuple[str, str]] = {
         "dictionary:export",
         "Write a dictionary or transcoders as the files that another tool reads.",
     ),
+    "concept list": ("concept:list_concepts", "List the sets of labelled texts that come with hooke."),
+    "concept features": (
+        "concept:features",
+        "Find single features that tell a concept, beside neurons, random directions and words.",
+    ),
+    "concept translations": (
+        "concept:translations",
+        "Find features that fire on the translations of one sentence, beside neurons and random directions.",
+    ),
     "index": ("index:index", "Find out what each feature of a dictionary fires on and promotes."),
     "label": (
         "label:label",
@@ -62,6 +83,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Find features by words, meaning, a text that fires them, a token they move, or their examples' text.",
     ),
     "feature": ("feature:feature", "Show what is known of one feature."),
+    "interactions": (
+        "interactions:interactions",
+        "Find which features fire together, write to each other, are the same, or take each other's part.",
+    ),
     "read": ("read:read", "Show a text as features, token by token."),
     "lens": ("lens:lens", "Show what each layer of a model would say next, token by token."),
     "fit-lens": (
@@ -137,6 +162,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "planted:crosscoders",
         "Train crosscoders on a planted pair of models, and see which features they call exclusive to one of them.",
     ),
+    "specimen concept": (
+        "planted:concept",
+        "Look for a planted concept in a dictionary's features, and for it in a twin that has none.",
+    ),
     "specimen build": ("specimen:build", "Keep a specimen, its twin and its random control in the lab."),
     "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),
     "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),
@@ -145,6 +174,7 @@ VERBS: dict[str, tuple[str, str]] = {
 NOUNS = {
     "model": "Models: what can be loaded, its sites, and talking to it.",
     "dictionary": "Dictionaries: what there is, and how good it is.",
+    "concept": "Concepts: sets of labelled texts, and which features tell them.",
     "probe": "Probes: directions that tell a concept, with what they must be better than.",
     "direction": "Directions: vectors at a site that are read, or added to steer.",
     "graph": "Attribution graphs: those in the lab, one node's edges, files for other tools.",

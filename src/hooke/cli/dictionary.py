@@ -1,5 +1,6 @@
 """`hooke dictionary ...`: what dictionaries there are, and how good one is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -8,7 +9,7 @@ from rich.console import RenderableType
 from hooke.cli.answer import Answer
 from hooke.cli.claims import claims
 from hooke.cli.crosscoder import measured_crosscoder
-from hooke.cli.dictionary_check import claimed_table
+from hooke.cli.dictionary_check import checked, claimed_table
 from hooke.cli.options import Everywhere, ModelOptions, TextOptions
 from hooke.cli.terminal import bars, note, table, title
 from hooke.errors import BadRequest, HookeError, UnknownName, did_you_mean
@@ -17,6 +18,9 @@ from hooke.pages.numerals import number, percent
 
 if TYPE_CHECKING:
     from hooke.dictionaries import Dictionary, Replacement
+    from hooke.dictionaries.carried import Carried
+    from hooke.evaluate.claims import Checked
+    from hooke.evaluate.reconstruction import Reconstruction
 
 Storage = Literal["float32", "float16", "int8"]
 
@@ -29,6 +33,7 @@ def list_dictionaries(*, catalogue: str | None = None, everywhere: Everywhere = 
     catalogue
         List public suites instead, those with all of these words: 'gemma transcoder'; '' for all.
     """
+    from hooke.dictionaries.carried import not_measured, read_carried
     from hooke.dictionaries.load import STARTERS
 
     if catalogue is not None:
@@ -37,11 +42,13 @@ def list_dictionaries(*, catalogue: str | None = None, everywhere: Everywhere = 
     folders = [("lab", lab.path("dictionaries", name)) for name in lab.names("dictionaries")]
     starters = sorted(STARTERS.iterdir()) if STARTERS.is_dir() else []
     folders += [("starter", folder) for folder in starters if folder.is_dir()]
-    found = [_facts(origin, folder) for origin, folder in folders]
+    found: list[dict[str, Any]] = [
+        {**_facts(origin, folder), "completeness": read_carried(folder, lab)} for origin, folder in folders
+    ]
     if not found:
         empty = note(f"There are none in {lab.root}. Train one: hooke train --help")
         return Answer(data={"dictionaries": []}, shown=(empty,))
-    columns = ("name", "from", "kind", "features>", "k>", "reads", "model", "")
+    columns = ("name", "from", "kind", "features>", "k>", "reads", "model", "features carry>", "error carries>", "")
     rows = [
         (
             one["name"],
@@ -51,11 +58,17 @@ def list_dictionaries(*, catalogue: str | None = None, everywhere: Everywhere = 
             one["k"] or "–",
             one["reads"],
             one["model"],
+            *_carried(one["completeness"]),
             one["problem"],
         )
         for one in found
     ]
-    return Answer(data={"dictionaries": found}, shown=(table(columns, rows),))
+    about = f"carry: share of the loss, each by itself; ? is {not_measured('NAME')}"
+    return Answer(data={"dictionaries": found}, shown=(table(columns, rows), note(about)))
+
+
+def _carried(found: "Carried | None") -> tuple[str, str]:
+    return ("?", "?") if found is None else (number(found.features.value), number(found.error.value))
 
 
 def _catalogue(words: str) -> Answer:
@@ -89,7 +102,7 @@ def _facts(origin: str, folder: Path) -> dict[str, Any]:
         "kind": config.kind,
         "n_features": config.n_features,
         "k": config.k,
-        "model": config.model,
+        "model": ", ".join(config.models or (config.model,)),
         "storage": storage,
     }
     return {**facts, **described, "reads": " ".join(config.reads)}
@@ -130,6 +143,8 @@ def import_(
     site: str | None = None,
     input_scale: float | None = None,
     storage: Storage = "float32",
+    check: bool = False,
+    text: TextOptions = TextOptions(corpus="default:heldout", context=64),
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
@@ -153,14 +168,16 @@ def import_(
         What the inputs of a single dictionary were multiplied by in training, where its files leave that out.
     storage
         float32, float16, or, for what is not cross-layer, int8.
+    check
+        Hold a single dictionary against its model, as `hooke dictionary check` does, before it is taken: one that is
+        no better than the mean is refused, and what else speaks against it is told.
     """
-    from dataclasses import replace
-
     from hooke.dictionaries import Dictionary, check_fits, save_dictionary
     from hooke.dictionaries.formats.native_sets import save_replacement
     from hooke.dictionaries.formats.published import Given
     from hooke.dictionaries.load import load_any
     from hooke.dictionaries.replacement import check_replacement
+    from hooke.evaluate.claims import ClaimsConfig, check_claims
     from hooke.lab import provenance
     from hooke.models.norms import norms_of
 
@@ -179,8 +196,15 @@ def import_(
         if subject is not None:
             check_fits(opened, subject)
         opened.describe(replace(opened.config, name=name, model=model or opened.config.model))
+        found = None
+        if check:
+            found = check_claims(subject or loading.load(opened.config.model, lab), opened, text.open(),
+                                 config=ClaimsConfig(windows=text.windows()))  # fmt: skip
         save_dictionary(opened, target, storage=storage, provenance=origin)
-        return _written(name, target, opened.config.model, _of_one(opened))
+        return _checked(_written(name, target, opened.config.model, _of_one(opened)), found, opened.reads[0].layer)
+    if check:
+        do = f"Leave out --check; measure them afterwards: hooke dictionary eval {name}"
+        raise BadRequest(f"'{folder}' has transcoders of several layers.", "Only one dictionary is checked.", do)
     if site is not None or input_scale is not None:
         do = "Leave out --site and --input-scale."
         raise BadRequest(f"'{folder}' has transcoders of layers {_of_layers(opened)['reads']}.", "", do)
@@ -188,6 +212,23 @@ def import_(
         check_replacement(opened, subject)
     save_replacement(opened, target, name=name, model=model, storage=storage, provenance=origin)
     return _written(name, target, model or opened.model, _of_layers(opened))
+
+
+def _checked(written: Answer, found: "Checked | None", layer: int | None) -> Answer:
+    """What was imported, and what came of its check."""
+    if found is None:
+        do = f"hooke dictionary check {written.data['name']}"
+        return replace(
+            written,
+            data={**written.data, "checked": None},
+            shown=(*written.shown, note(f"Not held against the model. Is it read rightly, and of this site? {do}")),
+        )
+    return replace(
+        written,
+        data={**written.data, "checked": found},
+        shown=(*written.shown, *checked(found, layer)),
+        exit_code=1 if found.doubts else 0,
+    )
 
 
 def export(
@@ -250,6 +291,7 @@ def evaluate(
     /,
     *,
     model: str | None = None,
+    other: str | None = None,
     tokens: int = 65_536,
     loss_windows: int = 32,
     each_layer: bool = False,
@@ -265,7 +307,7 @@ def evaluate(
     position are left out.
 
     Transcoders of several layers are measured layer by layer and with all of them in the place of the MLPs.
-    Crosscoders are measured at each of their sites, with that site alone replaced.
+    Crosscoders are measured at each of their sites, and in each of their models, with that site alone replaced.
 
     Parameters
     ----------
@@ -273,6 +315,8 @@ def evaluate(
         A dictionary's name (see `hooke dictionary list`) or folder.
     model
         The model, where it is not the one that the dictionary names.
+    other
+        Crosscoders of two models: the other model, where its name does not lead to it.
     tokens
         Tokens that reconstruction and firing are measured on.
     loss_windows
@@ -283,10 +327,11 @@ def evaluate(
         Seed of the control and of the intervals.
     """
     from hooke.dictionaries import find_dictionary, load_dictionary
+    from hooke.dictionaries.carried import carried_words, read_carried
     from hooke.dictionaries.crosscoders import is_crosscoder
     from hooke.dictionaries.formats.native_sets import is_crosslayer, is_set
-    from hooke.evaluate.claims import held_against
     from hooke.evaluate.reconstruction import ReconstructionConfig, reconstruction
+    from hooke.models.pair import pair_of
 
     folder = find_dictionary(dictionary, lab=everywhere.lab)
     if is_set(folder) or is_crosslayer(folder):
@@ -294,11 +339,26 @@ def evaluate(
         return _evaluate_replacement(folder, model, measured, text, loading, everywhere.lab)
     config = ReconstructionConfig(n_tokens=tokens, n_loss_windows=loss_windows, windows=text.windows(), seed=seed)
     opened = load_dictionary(dictionary, lab=everywhere.lab)
-    corpus, loaded = text.open(), loading.load(model or opened.config.model, everywhere.lab)
+    corpus = text.open()
+    if opened.config.models:
+        both, _ = pair_of(opened.config, lambda ref: loading.load(ref, everywhere.lab), model=model, other=other)
+        at_each = [
+            reconstruction(one, opened, corpus, config=config, at=site, pair=both)
+            for site in opened.writes
+            for one in both.models
+        ]
+        return measured_crosscoder(opened, at_each)
+    loaded = loading.load(model or opened.config.model, everywhere.lab)
     if is_crosscoder(opened.config):
         at_each = [reconstruction(loaded, opened, corpus, config=config, at=site) for site in opened.writes]
         return measured_crosscoder(opened, at_each)
     found = reconstruction(loaded, opened, corpus, config=config)
+    return _evaluated(found, opened, carried_words(dictionary, everywhere.lab), read_carried(folder, everywhere.lab))
+
+
+def _evaluated(found: "Reconstruction", opened: "Dictionary", complete: str, carried: "Carried | None") -> Answer:
+    from hooke.evaluate.claims import held_against
+
     verdicts = held_against(found, opened)
     said = tuple(one for one in verdicts if one.claimed is not None)
     low, high = found.densities.edges[0], found.densities.edges[-1]
@@ -309,8 +369,10 @@ def evaluate(
         "",
         table(("", ""), [("densities", f"{percent(10**low)} {bars(found.densities.counts)} {percent(10**high)}")]),
         note(f"on {number(found.n_counted)} tokens of {found.corpus}, {found.n_windows} windows; seed {found.seed}"),
+        note(f"completeness: {complete}"),
     )
-    return Answer(data={"measured": found, "findings": found.findings(), "claims": verdicts}, shown=shown)
+    data = {"measured": found, "findings": found.findings(), "claims": verdicts, "completeness": carried}
+    return Answer(data=data, shown=shown)
 
 
 def _evaluate_replacement(

@@ -10,7 +10,7 @@ from hooke.cli.terminal import note, table, title
 from hooke.pages.numerals import number
 
 if TYPE_CHECKING:
-    from hooke.evaluate.claims import LayerFit, Verdict
+    from hooke.evaluate.claims import Checked, LayerFit, Verdict
 
 _NEAREST = 8
 
@@ -63,14 +63,22 @@ def check(
     of = found.measured
     shown = (
         title(of.dictionary, f"{number(of.n_features)} features at {of.sites[0]} of {of.model}"),
+        *checked(found, opened.reads[0].layer),
+    )
+    data = {"checked": found, "findings": found.findings()}
+    return Answer(data=data, shown=shown, exit_code=1 if found.doubts else 0)
+
+
+def checked(found: "Checked", layer: int | None) -> tuple[RenderableType, ...]:
+    """What came of a check of a dictionary that reads this layer."""
+    of = found.measured
+    return (
         claimed_table(found.verdicts),
-        *_layer_rows(found.layers, opened.reads[0].layer),
+        *_layer_rows(found.layers, layer),
         "",
         *(found.doubts or ("Nothing speaks against it.",)),
         note(f"on {number(of.n_counted)} tokens of {of.corpus}, {of.n_windows} windows; seed {of.seed}"),
     )
-    data = {"checked": found, "findings": found.findings()}
-    return Answer(data=data, shown=shown, exit_code=1 if found.doubts else 0)
 
 
 def claimed_table(verdicts: "tuple[Verdict, ...]") -> RenderableType:

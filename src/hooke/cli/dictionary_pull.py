@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hooke.cli.answer import Answer
 from hooke.cli.dictionary import Storage, import_
-from hooke.cli.options import Everywhere, ModelOptions
+from hooke.cli.options import Everywhere, ModelOptions, TextOptions
 from hooke.errors import BadRequest
 
 
@@ -16,6 +16,8 @@ def pull(
     model: str | None = None,
     site: str | None = None,
     storage: Storage = "float32",
+    check: bool = False,
+    text: TextOptions = TextOptions(corpus="default:heldout", context=64),
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
@@ -35,6 +37,8 @@ def pull(
         The site that a single dictionary reads, where its files leave it out.
     storage
         float32, float16, or, for what is not cross-layer, int8.
+    check
+        Hold a single dictionary against its model before it is taken; see `hooke dictionary import`.
     """
     from hooke.dictionaries.catalogue import suite
     from hooke.dictionaries.hub import is_hub_ref, parse_hub_ref
@@ -48,5 +52,13 @@ def pull(
         if wrong:
             raise BadRequest(f"'{wrong[0]}' fills in nothing.", "", "Write it like layer=20.")
         reference = suite(source).reference(dict(one.split("=", 1) for one in filled))
-    how = {"model": model, "site": site, "storage": storage, "loading": loading, "everywhere": everywhere}
+    how = {
+        "model": model,
+        "site": site,
+        "storage": storage,
+        "check": check,
+        "text": text,
+        "loading": loading,
+        "everywhere": everywhere,
+    }
     return import_(Path(reference), name, **how)

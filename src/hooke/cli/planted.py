@@ -1,4 +1,6 @@
-"""`hooke specimen dictionaries` and `crosscoders`: each kind of dictionary on data whose features are known."""
+"""`hooke specimen dictionaries`, `crosscoders` and `concept`: instruments on what is known to be there."""
+
+from rich.console import RenderableType
 
 from hooke.cli.answer import Answer
 from hooke.cli.claims import claims
@@ -46,6 +48,30 @@ def crosscoders(*, seed: int = 0, everywhere: Everywhere = Everywhere()) -> Answ
     found = [finding for kind in KINDS for finding in find_exclusives(kind, seed=seed)]
     about = f"{', '.join(f'{n} {WORDS[group]}' for group, n in COUNTS.items())}, in {D} dimensions each"
     return Answer(data={"found": found}, shown=(title("Crosscoders on a planted pair", about), *claims(found)))
+
+
+def concept(*, seed: int = 0, everywhere: Everywhere = Everywhere()) -> Answer:
+    """Look for a planted concept in a dictionary's features, and for it in a twin that has none.
+
+    The search, the controls and the steering check are those of `hooke concept features`. A few seconds.
+
+    Parameters
+    ----------
+    seed
+        Seed of the split into halves, the controls and the intervals; 0 or more.
+    """
+    from hooke.cli.concept import features_shown, steering_shown
+    from hooke.evaluate.planted_concept import find_planted
+
+    _require_seed(seed)
+    found = find_planted(seed=seed)
+    shown: list[RenderableType] = []
+    for one in found:
+        shown += [title(one.arm, f"planted: {one.planted}"), *features_shown(one.features)]
+        shown += [*steering_shown([one.steering]), ""]
+    data = [{"arm": one.arm, "planted": one.planted, "verdict": one.features.verdict, "features": one.features,
+             "steering": one.steering, "steering_verdict": one.steering.verdict} for one in found]  # fmt: skip
+    return Answer(data={"found": data}, shown=tuple(shown))
 
 
 def _require_seed(seed: int) -> None:

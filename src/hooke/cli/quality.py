@@ -1,8 +1,7 @@
 """`hooke dictionary quality` and `hooke dictionary match`: metrics of a dictionary beside what has learnt nothing."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from cyclopts import Parameter
 from rich.console import RenderableType
 
 from hooke.cli.answer import Answer
@@ -14,7 +13,9 @@ from hooke.pages.numerals import measured, number
 if TYPE_CHECKING:
     from hooke.evaluate.quality import Quality
 
-MetricName = Literal["sparse-probing", "absorption", "completeness"]
+MetricName = Literal[
+    "sparse-probing", "absorption", "completeness", "interpretability", "unlearning", "disentanglement"
+]
 
 
 def quality(
@@ -24,8 +25,9 @@ def quality(
     metric: list[MetricName] | None = None,
     concept: list[str] | None = None,
     model: str | None = None,
-    untrained: Annotated[tuple[str, str] | None, Parameter(negative=())] = None,
+    untrained: int | None = None,
     windows: int = 32,
+    forget: str = "code",
     seed: int = 0,
     text: TextOptions = TextOptions(corpus="default:heldout"),
     loading: ModelOptions = ModelOptions(),
@@ -43,34 +45,47 @@ def quality(
     metric
         Only these: sparse-probing (do one, two, five, sixteen features tell a concept), absorption (a feature for a
         first letter that is silent where another took its part), completeness (what of the model's predictions goes
-        through features, and what through their error).
+        through features, and what through their error; it is kept and shown with the dictionary), interpretability (do
+        rules made from one text tell where features fire in another), unlearning (what turning features of one kind of
+        text down costs there and elsewhere, dose by dose), disentanglement (does setting features of an attribute of a
+        city change that attribute and no other).
     concept
         For sparse probing, only these sets: sentiment, truth, refusal-worthy, sycophancy, evaluation-like,
         personal-data, faulty-code.
     model
         The model, where it is not the one that the dictionary names.
     untrained
-        One more null: a dictionary and the re-initialised model that it was trained on.
+        One more null: a dictionary as wide and as sparse, trained here on so many tokens of the default corpus, eight
+        times over, of the same model with its weights drawn anew. It is kept in the lab. 98304 take about five minutes.
     windows
-        Windows of text for completeness.
+        Windows of text for completeness, and of each kind of text for unlearning.
+    forget
+        For unlearning, the source of the corpus whose text is forgotten: code, chat, wiki-fr, ...
     seed
         Seed of controls, splits and intervals.
     """
-    from hooke.dictionaries import load_dictionary
+    from hooke.dictionaries import find_dictionary, load_dictionary
+    from hooke.dictionaries.carried import keep_carried
+    from hooke.evaluate.completeness import carried_of
     from hooke.evaluate.quality import Subject
     from hooke.evaluate.quality_suite import METRICS, measure_all
+    from hooke.evaluate.untrained import untrained as drawn_anew
+    from hooke.text.corpora import open_corpus
 
     lab = everywhere.lab
     opened = load_dictionary(dictionary, lab=lab)
     subject = Subject(opened.name, opened, loading.load(model or opened.config.model, lab))
     more = ()
     if untrained is not None:
-        other = load_dictionary(untrained[0], lab=lab)
-        more = (Subject("untrained model", other, loading.load(untrained[1], lab)),)
+        corpus, cut = open_corpus("default"), text.windows()
+        more = (drawn_anew(subject, corpus, n_tokens=untrained, windows=cut, lab=lab, seed=seed),)
     found = measure_all(
         subject, metrics=tuple(metric or METRICS), concepts=concept, more=more, corpus=text.open(),
-        windows=text.windows(), n_windows=windows, seed=seed,
+        windows=text.windows(), n_windows=windows, forget=forget, seed=seed,
     )  # fmt: skip
+    kept = carried_of(found, corpus=text.open().name)
+    if kept is not None:
+        keep_carried(kept, find_dictionary(dictionary, lab=lab), lab)
     shown: list[RenderableType] = [title(f"Quality of {opened.name}", subject.model.name)]
     for one in found:
         shown += [*_shown(one), ""]

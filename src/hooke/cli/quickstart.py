@@ -144,6 +144,8 @@ def show_tour(found: dict[str, Any], index: "Index") -> tuple[RenderableType, ..
             hit.name,
             hit.label.text if hit.label else "",
             number(hit.label.score if hit.label else None),
+            number(hit.label.null if hit.label else None),
+            number(hit.label.n if hit.label else None),
             percent(hit.density),
         )
         for hit in found["hits"]
@@ -154,7 +156,7 @@ def show_tour(found: dict[str, Any], index: "Index") -> tuple[RenderableType, ..
         note(f"measured now on {number(measured.n_counted)} tokens of {measured.corpus}"),
         "",
         title(f"2  Search: {WORDS}"),
-        table(("feature", "label", "score>", "density>"), rows),
+        table(("feature", "label", "score>", "others>", "n>", "density>"), rows),
         "",
         title("3  A feature"),
         *show_card(found["card"], 5),

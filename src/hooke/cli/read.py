@@ -58,11 +58,13 @@ def _by_token(
     for token, counted, firings in zip(reading.tokens, reading.counted, reading.firings, strict=True):
         strongest = firings[:per_token] if counted else ()
         if not strongest:
-            rows.append((f"'{token}'", "", "", "" if counted else "not counted: special, or the first token", "", ""))
+            rows.append(
+                (f"'{token}'", "", "", "" if counted else "not counted: special, or the first token", "", "", "")
+            )
         for place, firing in enumerate(strongest):
             label = index.label(firing.feature)
             said = label.text if label else ""
-            score, n = (number(label.score), number(label.n)) if label else ("", "")
-            rows.append((f"'{token}'" if place == 0 else "", number(firing.value), firing.feature, said, score, n))
-    columns = ("token", "activation>", "feature>", "label", "score>", "n>")
+            trust = (number(label.score), number(label.null), number(label.n)) if label else ("", "", "")
+            rows.append((f"'{token}'" if place == 0 else "", number(firing.value), firing.feature, said, *trust))
+    columns = ("token", "activation>", "feature>", "label", "score>", "others>", "n>")
     return title("Token by token"), table(columns, rows), note("")

@@ -158,6 +158,7 @@ def _by_words(
             hit.name,
             hit.label.text if hit.label else "",
             number(hit.label.score if hit.label else None),
+            number(hit.label.null if hit.label else None),
             number(hit.label.n if hit.label else None),
             percent(hit.density),
             number(hit.max),
@@ -165,10 +166,10 @@ def _by_words(
         )
         for hit in hits
     ]
-    columns = ("feature", "label", "score>", "n>", "density>", "max>", *([f"{column}>"] if column else []))
+    columns = ("feature", "label", "score>", "others>", "n>", "density>", "max>", *([f"{column}>"] if column else []))
     keys = (
-        "score: balanced accuracy of the label on n tokens or passages not used to make it, 0.5 is chance · density: "
-        "share of tokens"
+        "score: balanced accuracy of the label on n tokens or passages not used to make it, 0.5 is chance · others: "
+        "that of other features' labels on the same passages · density: share of tokens"
     )
     effect = " · effect: deviations above what features do to this token" if column == "effect" else ""
     return head, table(columns, rows), note(keys + effect), *([note(said)] if said else [])
@@ -178,7 +179,8 @@ def scored(label: "hooke.features.labels.Label | None") -> str:
     """How good a label is, behind something else on the same line; empty where it has no score."""
     if label is None or label.score is None:
         return ""
-    return f"; label's balanced accuracy {number(label.score)}, n = {number(label.n)}"
+    beside = "" if label.null is None else f", other features' labels {number(label.null)}"
+    return f"; label's balanced accuracy {number(label.score)}{beside}, n = {number(label.n)} {label.unit}"
 
 
 def by_text(

@@ -75,6 +75,8 @@ def steer(
     seed
         Seed of the random directions.
     """
+    from hooke.dictionaries.carried import carried_words
+
     if direction is not None:
         return _steer_by_direction(
             direction, feature, prompt, recipe is not None, edits, strengths, dose_response, max_tokens, seed, where,
@@ -97,6 +99,7 @@ def steer(
     label = card.label.text if card.label else "no label"
     shown = [title(index.address(address.index), label), said_table(said)]
     shown.append(note("surprise: nats per token of the text under the model without edits"))
+    shown.append(note(f"{index.manifest.dictionary}: {carried_words(index.manifest.dictionary, everywhere.lab)}"))
     if measured is not None:
         shown += ["", *show_response(measured)]
     data = {"feature": index.address(address.index), "label": label, "prompt": prompt, "said": said}
@@ -146,6 +149,7 @@ def _steer_by_recipe(
     loading: ModelOptions,
     everywhere: Everywhere,
 ) -> Answer:
+    from hooke.dictionaries.carried import carried_words
     from hooke.directions.measures import NOTE, measure
     from hooke.directions.recipe import read_recipe, warnings_of
     from hooke.directions.speak import ARMS
@@ -183,7 +187,8 @@ def _steer_by_recipe(
         for one in plain[arm]
     ]
     columns = ("", "perplexity>", "kl>", "activation>", "the model goes on")
-    shown = (title(recipe.name), table(columns, rows), *(note(text) for _, text in cautions), note(NOTE))
+    said_of = [note(f"{name}: {carried_words(name, everywhere.lab)}") for name in indexes]
+    shown = (title(recipe.name), table(columns, rows), *(note(text) for _, text in cautions), note(NOTE), *said_of)
     data = {"recipe": recipe, "prompt": said, "texts": plain, "measures": found}
     return Answer(data=data | {"warnings": [text for _, text in cautions]}, shown=shown)
 
@@ -227,7 +232,7 @@ def _say_all(
     from hooke.sites import parse_site
 
     unit, site = float(index.card(feature).max), index.manifest.site
-    row = rows_at(index.dictionary, torch.tensor([feature]), parse_site(site))[0]
+    row = rows_at(index.dictionary, torch.tensor([feature]), parse_site(site), index.manifest.model)[0]
     return say_along(model, site, row * unit, prompt, strengths, more, max_tokens, seed)
 
 
@@ -294,7 +299,7 @@ def respond(
     return dose_response(
         model,
         site,
-        rows_at(index.dictionary, torch.tensor([feature]), site)[0],
+        rows_at(index.dictionary, torch.tensor([feature]), site, index.manifest.model)[0],
         text,
         name=index.address(feature),
         unit=float(index.card(feature).max),

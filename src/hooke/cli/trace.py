@@ -75,6 +75,7 @@ def trace(
     from hooke.circuits.trace import trace as trace_graph
     from hooke.circuits.validate import can_rank, with_ranks
     from hooke.dictionaries import load_replacement
+    from hooke.dictionaries.carried import carried_words
     from hooke.text.prompt_sets import read_prompts
 
     if (prompt is None) == (prompts is None):
@@ -98,7 +99,8 @@ def trace(
         kept = None if name is None else keep_graph(graph, lab, name)
         if out is not None:
             save_graph(graph, out)
-        return _one(graph, show, {"kept": str(kept) if kept else None, "file": str(out) if out else None})
+        words = None if dictionary == "neurons" else f"{dictionary}: {carried_words(dictionary, lab)}"
+        return _one(graph, show, words, {"kept": str(kept) if kept else None, "file": str(out) if out else None})
     assert name is not None
     return _each(asked, name, lab, wanted, traced)
 
@@ -131,7 +133,7 @@ def _tell(plan: "Plan") -> None:
     sys.stderr.write(f"trace: {plan}\n")
 
 
-def _one(graph: "Graph", show: int, where: dict[str, str | None]) -> Answer:
+def _one(graph: "Graph", show: int, carried: str | None, where: dict[str, str | None]) -> Answer:
     goals = _goals(graph)
     return Answer(
         data=_data(graph) | {"targets": goals} | where,
@@ -141,6 +143,7 @@ def _one(graph: "Graph", show: int, where: dict[str, str | None]) -> Answer:
             score_table(graph.measures),
             table(("feature", "at token", "activation>", "relevance>", "predicted effect>"), _strongest(graph, show)),
             note(_words(graph.measures)),
+            *((note(carried),) if carried else ()),
             *(note(str(finding)) for finding in graph.findings),
             note(
                 "This is one test of the graph's claims; all of them: hooke graph validate."

@@ -3,10 +3,10 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 from rich.console import Console
@@ -26,6 +26,9 @@ from hooke.sites import expand_sites, parse_site
 from hooke.training import TrainConfig, working_folder
 from hooke.training.together import Layout, transcoder_layout
 from hooke.training.train import LOG
+
+if TYPE_CHECKING:
+    from hooke.activations.sampler import ActivationStore
 
 _TRAINING = Group("Training", sort_key=3)
 
@@ -60,6 +63,14 @@ class FormOptions:
     """Transcoders: which layers, like all, 5 or 0-11,20."""
     reads: Literal["mlp_in", "resid_mid"] = "mlp_in"
     """Transcoders: what is read, the MLP's own input or the stream before its norm."""
+    other: str | None = None
+    """Crosscoders: a second model that reads the same tokens, or with --activations the store that was harvested from
+    it with the same words. The crosscoder is then of both models, at one site or several."""
+
+    def __post_init__(self) -> None:
+        if self.other is not None and self.form != "crosscoder":
+            do = "Add --form crosscoder, or leave out --other."
+            raise BadRequest("Only a crosscoder is of two models.", f"Found --form {self.form}.", do)
 
     def layout(self, site: str | None, n_layers: int) -> Layout:
         """What is read and written.
@@ -73,7 +84,7 @@ class FormOptions:
             place = parse_site(site)
             return Layout(reads=(place,), writes=(place,))
         if self.form == "crosscoder":
-            return _crosscoder_layout(site, n_layers)
+            return _crosscoder_layout(site, n_layers, at_least=2 if self.other is None else 1)
         if site is not None:
             raise BadRequest(
                 "Transcoders have layers, no site.", f"Found --site {site}.", "Give --layers and --reads instead."
@@ -82,11 +93,12 @@ class FormOptions:
         return transcoder_layout(self.reads, layers, crosses_layers=self.form == "crosslayer")
 
 
-def _crosscoder_layout(text: str | None, n_layers: int) -> Layout:
+def _crosscoder_layout(text: str | None, n_layers: int, *, at_least: int) -> Layout:
     sites = expand_sites((text or "").split(","), n_layers) if text else ()
-    if len(sites) < 2:
+    if len(sites) < at_least:
         found = f"Found {', '.join(map(str, sites)) or 'none'}."
-        raise BadRequest("A crosscoder is of several sites.", found, "Write --site resid_post.5,resid_post.10.")
+        do = "Write --site resid_post.5,resid_post.10, or --other MODEL for one of two models."
+        raise BadRequest("A crosscoder is of several sites.", found, do)
     return Layout(reads=sites, writes=sites, is_crosscoder=True)
 
 
@@ -128,7 +140,7 @@ def train(
     checkpoint when it is asked for again with the same words.
 
     With --form transcoder or crosslayer, what the MLPs write is learnt from what they read, for all --layers in one
-    pass of the model.
+    pass of the model. With --form crosscoder and --other, one crosscoder is trained on two models.
 
     Parameters
     ----------
@@ -168,17 +180,24 @@ def _from_store(lab: Lab, activations: str, site: str | None, what: FormOptions,
         raise BadRequest(f"The store '{activations}' holds {len(there)} sites.", found, "Choose one with --site.")
     n_layers = 1 + max((one.layer or 0) for one in store.sites)
     layout = what.layout(site or (there[0] if what.form == "autoencoder" else None), n_layers)
-    _require_one_width(layout, {str(one): store.width(one) for one in layout.sites})
+    stores, inputs = [store], {"activations": activations, "store": content_hash(store.spec)}
+    if what.other is not None:
+        stores.append(ActivationStore.open(lab.find("activations", what.other)))
+        _require_same_text(*stores)
+        layout = replace(layout, models=tuple(one.spec.model for one in stores))
+        inputs |= {"other": what.other, "other_store": content_hash(stores[1].spec)}
+    widths = {f"{one} of {each.spec.model}": each.width(one) for one in layout.sites for each in stores}
+    _require_one_width(layout, widths)
 
     def batches(skip: int) -> Iterator[Tensor]:
         # Sites of one width are shuffled the same way by generators of one seed.
         each = [
-            store.batches(one, config.batch, generator=Generator().manual_seed(config.seed), epochs=None, skip=skip)
+            from_one.batches(one, config.batch, generator=Generator().manual_seed(config.seed), epochs=None, skip=skip)
             for one in layout.sites
+            for from_one in stores
         ]
         return each[0] if len(each) == 1 else (cat(columns, dim=1) for columns in zip(*each, strict=True))
 
-    inputs = {"activations": activations, "store": content_hash(store.spec)}
     return Source(batches=batches, layout=layout, model=store.spec.model, inputs=inputs)
 
 
@@ -193,28 +212,54 @@ def _from_model(
 ) -> Source:
     from hooke.activations.harvest import stream
     from hooke.activations.sampler import buffered
+    from hooke.models.pair import pair
 
     if site is None and what.form == "autoencoder":
         raise BadRequest("A training on a model needs a site.", "", "Add --site, for example --site resid_post.15.")
     corpus, windows = text.open(), text.windows()
     opened = loading.load(model, lab)
-    layout = what.layout(site, opened.n_layers)
+    layout, reader = what.layout(site, opened.n_layers), opened
+    inputs = {"model": opened.fingerprint, "corpus": corpus.fingerprint, "context": windows.context}
+    if what.other is not None:
+        reader = pair(opened, loading.load(what.other, lab))
+        layout = replace(layout, models=(opened.name, reader.second.name))
+        inputs |= {"other": reader.second.fingerprint}
     for one in layout.sites:
         opened.require(one)
-    widths = {str(one): opened.row_width(one) for one in layout.sites}
+    widths = {str(one): reader.row_width(one) for one in layout.sites}
     _require_one_width(layout, widths)
     row_bytes = 4 * sum(widths.values())
     room = min(262_144, max(2 * config.batch, _BUFFER_BYTES // row_bytes))
 
     def batches(skip: int) -> Iterator[Tensor]:
         # Twice the tokens asked for: some of a corpus's tokens do not count. What is not needed is never read.
-        live = stream(opened, corpus, layout.sites, windows=windows, n_tokens=2 * config.n_tokens)
+        live = stream(reader, corpus, layout.sites, windows=windows, n_tokens=2 * config.n_tokens)
         order = Generator().manual_seed(config.seed)
         shuffled = buffered(live, layout.sites, config.batch, generator=order, buffer_tokens=room)
         return islice(shuffled, skip, None)
 
-    inputs = {"model": opened.fingerprint, "corpus": corpus.fingerprint, "context": windows.context}
     return Source(batches=batches, layout=layout, model=opened.name, inputs=inputs)
+
+
+def _require_same_text(one: "ActivationStore", other: "ActivationStore") -> None:
+    """Raises:
+    BadRequest: two stores are not of the same tokens.
+    """
+    for what, found, due in (
+        ("text", other.spec.corpus_fingerprint, one.spec.corpus_fingerprint),
+        ("windows", other.spec.windows, one.spec.windows),
+        ("number of tokens", other.n_tokens, one.n_tokens),
+        ("tokenizer", _tokens_of(other), _tokens_of(one)),
+    ):
+        if found != due:
+            asked = f"The stores '{one.path.name}' and '{other.path.name}' are not of the same tokens."
+            do = "Harvest both models with the same words; their tokenizers have to be equal."
+            raise BadRequest(asked, f"Their {what} differs.", do)
+
+
+def _tokens_of(store: "ActivationStore") -> list[int]:
+    """The first tokens of a store, by which another tokenizer is told."""
+    return next(store.shards("tokens"))["tokens"][:4096].tolist()
 
 
 def _require_one_width(layout: Layout, widths: dict[str, int]) -> None:
@@ -256,10 +301,11 @@ def _train(name: str, folder: Path, source: Source, config: TrainConfig, loading
 
 
 def _place(layout: Layout) -> str:
-    if len(layout.reads) == 1:
+    if len(layout.reads) == 1 and not layout.models:
         return str(layout.reads[0])
     if layout.is_crosscoder:
-        return ", ".join(map(str, layout.reads))
+        sites = ", ".join(map(str, layout.reads))
+        return sites if not layout.models else f"{sites} beside the same of {layout.models[1]}"
     layers = layer_ranges([site.layer or 0 for site in layout.reads])
     return f"{layout.reads[0].kind} of each of layers {layers}"
 

@@ -69,6 +69,8 @@ class DictionaryConfig:
     """Whether activations below zero stay: jumprelu with thresholds below zero, and topk, as some tools have them."""
     site_scales: tuple[float, ...] = ()
     """Crosscoders: what each site is multiplied by for comparing sites; all have one mean squared norm then."""
+    models: tuple[str, ...] = ()
+    """Crosscoders of two models: which, as their numbers stand side by side at each site; empty for one model."""
     d_stream: int | None = None
     """Neurons only: width of the residual stream that their outputs are added to."""
     claims: Claims | None = None
@@ -275,6 +277,12 @@ class HasWidths(Protocol):
         ...
 
 
+def _owners(config: DictionaryConfig) -> str:
+    if config.models:
+        return f"the models {' and '.join(config.models)}, which it reads together: give it both"
+    return f"'{config.model}': load that model"
+
+
 def check_fits(dictionary: Dictionary, model: HasWidths) -> None:
     """Refuse a dictionary whose widths are not those of its sites in this model.
 
@@ -291,5 +299,5 @@ def check_fits(dictionary: Dictionary, model: HasWidths) -> None:
             raise ShapeMismatch(
                 f"Dictionary '{dictionary.name}' does not fit the model '{model.name}'.",
                 f"It {verb} {width} numbers at {', '.join(map(str, sites))}; the model has {found} there.",
-                f"It was made for '{dictionary.config.model}': load that model, or another dictionary.",
+                f"It was made for {_owners(dictionary.config)}, or another dictionary.",
             )

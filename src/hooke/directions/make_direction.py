@@ -86,7 +86,7 @@ def direction_of_feature(model: Model, dictionary: Dictionary, feature: FeatureN
             "Choose one of them.",
         )
     site = dictionary.writes[0]
-    row = rows_at(dictionary, torch.tensor([feature.index]), site)[0].detach().float().cpu()
+    row = rows_at(dictionary, torch.tensor([feature.index]), site, model.name)[0].detach().float().cpu()
     made = Made(method="decoder row", concept=str(feature), model=model.name, model_fingerprint=model.fingerprint)
     return Direction(name=name, site=str(site), vector=row, made=made)
 

@@ -173,7 +173,7 @@ class _Bench:
             windows,
             next_log_probabilities(selection, selection.final),
             next_log_probabilities(measurement, measurement.final).exp(),
-            _losses(windows, windows.final, text),
+            window_losses(windows, windows.final, text),
         )
 
     def promoted(self, step: Tensor) -> tuple[PromotedToken, ...]:
@@ -198,7 +198,7 @@ class _Bench:
         """One direction at one strength."""
         added = strength * step
         found = next_log_probabilities(self.measurement, steered(self.measurement, added)).exp()
-        losses = _losses(self.windows, steered(self.windows, added), self.text)
+        losses = window_losses(self.windows, steered(self.windows, added), self.text)
         return Dose(
             strength=strength,
             mass=estimate(_mass(found, own), generator=generator),
@@ -243,7 +243,7 @@ def _targets(text: Windows) -> Tensor:
     return targets
 
 
-def _losses(run: SplitRun, final: Float[Tensor, "window pos d_model"], text: Windows) -> Float[Tensor, " window"]:
+def window_losses(run: SplitRun, final: Float[Tensor, "window pos d_model"], text: Windows) -> Float[Tensor, " window"]:
     """Mean cross-entropy of the tokens of each window, in nats."""
     targets = _targets(text)
     found = []

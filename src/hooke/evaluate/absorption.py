@@ -9,8 +9,16 @@ On words that are one token, at that token (Chanin et al. 2409.14507; SAEBench 2
     rate        absorbed words / words that the probe gets right                        by letter
 
 Letters that the probe cannot tell (F1 below .6) are left out: nothing can be said of them.
+
+SAEBench has two numbers of its own, counted here beside it (`by_letter`): it measures along the probe in cosines, and
+against what is read instead of what features write, also where a part of a letter only is taken:
+
+    fully absorbed      as above, with at least .4 of the projection of what is read
+    absorbed share      up to three other features of a cosine of at least .1 together carry at least .4 of it: their
+                        part of what they and the main features carry, all where the main ones are silent
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +40,7 @@ FEWEST_WORDS = 40
 MOST_WORDS = 250
 _JUMP, _MOST_FEATURES = 0.03, 10
 _LEAST_F1, _LEAST_COSINE, _LEAST_SHARE = 0.6, 0.025, 0.4
+_LEAST_ABSORBER, _MOST_ABSORBERS = 0.1, 3
 _BATCH = 64
 _C = 0.1
 
@@ -124,18 +133,56 @@ def probe_of(letter: str, words: Words, read: Float[ndarray, "word d_in"]) -> Pr
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Letter:
+    """What became of the words of one letter."""
+
+    letter: str
+    n_right: int
+    """Words that the probe gets right."""
+    n_main: int
+    """Main features."""
+    n_absorbed: int
+    """Words absorbed."""
+    n_full: int
+    """Words fully absorbed, by SAEBench's rule."""
+    share: float
+    """Sum of the absorbed shares of words, by SAEBench's rule."""
+
+
 def absorption(subject: Subject, words: Words, read: ReadWords) -> dict[str, UnitScores]:
     """Rate of absorption and number of main features, by letter; letters that no probe can tell count for nothing."""
-    dictionary = subject.dictionary
-    with torch.no_grad():
-        acts = dictionary.encode(read.read.to(dictionary.device)).dense().cpu().numpy()
-        decoder = dictionary.decoder_rows(torch.arange(dictionary.n_features, device=dictionary.device)).cpu().numpy()
-    counts = np.array([one_letter(words, one, letter, acts, decoder) for letter, one in read.probes.items()])
-    absorbed, right, n_main = counts.T
+    found = by_letter(subject, words, read)
+    none = Letter(letter="", n_right=0, n_main=0, n_absorbed=0, n_full=0, share=0)
+    letters = [found.get(letter, none) for letter in read.probes]
+    absorbed, right, n_main = (
+        np.array([getattr(one, name) for one in letters], dtype=np.float64)
+        for name in ("n_absorbed", "n_right", "n_main")
+    )
     return {
         "absorbed words": UnitScores(parts=absorbed, wholes=right),
         "features that share a letter": UnitScores(parts=n_main, wholes=(n_main > 0).astype(np.float64)),
     }
+
+
+def by_letter(subject: Subject, words: Words, read: ReadWords) -> dict[str, Letter]:
+    """What became of the words of each letter that a probe can tell."""
+    acts, decoder = acts_and_decoder(subject, read)
+    found = {
+        letter: one_letter(words, one, letter, acts, decoder, read.read.numpy()) for letter, one in read.probes.items()
+    }
+    return {letter: one for letter, one in found.items() if one is not None}
+
+
+def acts_and_decoder(
+    subject: Subject, read: ReadWords
+) -> tuple[Float[ndarray, "word feature"], Float[ndarray, "feature d_in"]]:
+    """What every feature does at every word, and what it writes."""
+    dictionary = subject.dictionary
+    with torch.no_grad():
+        acts = dictionary.encode(read.read.to(dictionary.device)).dense().cpu().numpy()
+        decoder = dictionary.decoder_rows(torch.arange(dictionary.n_features, device=dictionary.device)).cpu().numpy()
+    return acts, decoder
 
 
 def one_letter(
@@ -144,12 +191,13 @@ def one_letter(
     letter: str,
     acts: Float[ndarray, "word feature"],
     decoder: Float[ndarray, "feature d_in"],
-) -> tuple[float, float, float]:
-    """Words absorbed, words that the probe gets right, main features; all 0 where the probe cannot tell the letter."""
+    read: Float[ndarray, "word d_in"],
+) -> Letter | None:
+    """What became of the words of a letter that the probe gets right; None where it cannot tell the letter."""
     if probe.f1 < _LEAST_F1:
-        return 0.0, 0.0, 0.0
+        return None
     labels, first = words.letters == letter, words.is_first
-    main = _main_features(acts[first], labels[first])
+    main = main_features(acts[first], labels[first])
     tried = acts[~first][probe.right]
     silent = ~(tried[:, main] > 0).any(1)
     along = decoder @ probe.direction
@@ -159,10 +207,41 @@ def one_letter(
     most = projected[np.arange(len(tried)), strongest]
     carries = most >= _LEAST_SHARE * projected.sum(1)
     absorbed = silent & carries & (most > 0) & (cosine[strongest] >= _LEAST_COSINE)
-    return float(absorbed.sum()), float(probe.right.sum()), float(len(main))
+    along_read = read[~first][probe.right] @ probe.direction
+    full, share = against_read(tried, cosine, along_read, main)
+    return Letter(
+        letter=letter,
+        n_right=int(probe.right.sum()),
+        n_main=len(main),
+        n_absorbed=int(absorbed.sum()),
+        n_full=int(full.sum()),
+        share=float(share.sum()),
+    )
 
 
-def _main_features(acts: Float[ndarray, "word feature"], labels: Bool[ndarray, " word"]) -> list[int]:
+def against_read(
+    acts: Float[ndarray, "word feature"],
+    cosine: Float[ndarray, " feature"],
+    along_read: Float[ndarray, " word"],
+    main: Sequence[int],
+) -> tuple[Bool[ndarray, " word"], Float[ndarray, " word"]]:
+    """Which words are fully absorbed, and the absorbed share of each, against the projection of what is read."""
+    projected = acts * cosine
+    strongest = projected.argmax(1)
+    most = projected[np.arange(len(acts)), strongest]
+    full = ~(acts[:, main] > 0).any(1) & (cosine[strongest] >= _LEAST_COSINE) & (along_read > 0)
+    full &= most >= _LEAST_SHARE * along_read
+    own = projected[:, main].sum(1)
+    others = np.where((cosine >= _LEAST_ABSORBER) & (projected > 0), projected, 0)
+    others[:, main] = 0
+    taken = np.sort(others, axis=1)[:, -_MOST_ABSORBERS:].sum(1)
+    has_part = (own < along_read) & (taken / along_read >= _LEAST_SHARE)
+    took = np.minimum(taken, along_read - own)
+    part = np.divide(took, took + own, out=np.zeros(len(acts)), where=took + own > 0)
+    return full, np.where(has_part, np.where(own <= 0, 1.0, part.clip(0, 1)), 0.0)
+
+
+def main_features(acts: Float[ndarray, "word feature"], labels: Bool[ndarray, " word"]) -> list[int]:
     """Features of the k-sparse probe, the one that tells most by itself first."""
     away = (acts[labels].mean(0) - acts[~labels].mean(0)) / (acts.std(0) + 1e-6)
     order = np.argsort(-away, kind="stable")[:_MOST_FEATURES].tolist()

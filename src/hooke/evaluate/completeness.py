@@ -17,11 +17,13 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
-from hooke.evaluate.quality import Subject, UnitScores
+from hooke.dictionaries.carried import Carried
+from hooke.evaluate.quality import Quality, Subject, UnitScores
 from hooke.models.split import split_run
 from hooke.text.windows import Windows
 
-ALONE = ("features alone", "error alone")
+ALONE = {"features alone": "carry", "error alone": "carries"}
+_SHARE, _DIVERGENCE = "share of the loss that {} {}", "KL divergence with {}, nats"
 
 
 def completeness(subject: Subject, batches: Sequence[Windows], *, first_token: bool = False) -> dict[str, UnitScores]:
@@ -57,11 +59,24 @@ def completeness(subject: Subject, batches: Sequence[Windows], *, first_token: b
             parts.setdefault(f"{name}, KL", []).append(_divergences(own, found, where))
     sums = {name: np.concatenate(some) for name, some in parts.items()}
     whole = sums["mean"] - sums["clean"]
-    shares = {f"share of the loss that {name} carry": UnitScores(parts=sums["mean"] - sums[name], wholes=whole)
-              for name in ALONE}  # fmt: skip
-    return shares | {
-        f"KL divergence with {name}, nats": UnitScores(parts=sums[f"{name}, KL"], wholes=sums["n"]) for name in ALONE
+    shares = {
+        _SHARE.format(name, verb): UnitScores(parts=sums["mean"] - sums[name], wholes=whole)
+        for name, verb in ALONE.items()
     }
+    return shares | {
+        _DIVERGENCE.format(name): UnitScores(parts=sums[f"{name}, KL"], wholes=sums["n"]) for name in ALONE
+    }
+
+
+def carried_of(found: Sequence[Quality], *, corpus: str) -> Carried | None:
+    """What is kept of measured completeness, to stand wherever a dictionary is used; None where it is not there."""
+    own = {one.claim: (one.rows[0].value, one.n) for one in found}
+    shares = [_SHARE.format(name, verb) for name, verb in ALONE.items()]
+    wanted = [*shares, _DIVERGENCE.format("features alone")]
+    if not all(claim in own for claim in wanted):
+        return None
+    (features, n), (error, _), (divergence, _) = (own[claim] for claim in wanted)
+    return Carried(features=features, error=error, features_divergence=divergence, n_windows=n, corpus=corpus)
 
 
 def _read(subject: Subject, batch: Windows, site: object) -> Tensor:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooke.dictionaries import Dictionary
-from hooke.dictionaries.crosscoders import written_at
+from hooke.dictionaries.crosscoders import parts_of, written_in
 from hooke.errors import BadRequest
 
 MAX_ERROR, MAX_OTHER = 0.2, 0.5
@@ -42,16 +42,17 @@ class LatentScaling:
 
 @torch.no_grad()
 def latent_scaling(crosscoder: Dictionary, x: Float[Tensor, "token d_of_both"], own: int) -> LatentScaling:
-    """How much of each feature is at the other site of two; `own` is 0 or 1, the place of the feature's own.
+    """How much of each feature is at the other site of two, or in the other model; `own` is 0 or 1, where it is.
 
     Raises:
         BadRequest: it is not a crosscoder of two sites.
     """
-    if len(crosscoder.writes) != 2:
-        found = f"'{crosscoder.name}' writes {len(crosscoder.writes)}."
+    n_parts = len(parts_of(crosscoder.config))
+    if n_parts != 2:
+        found = f"'{crosscoder.name}' writes {n_parts}."
         raise BadRequest("Latent scaling compares two sites.", found, "Take a crosscoder of two.")
     acts = crosscoder.encode(x)
-    views = [written_at(crosscoder, site) for site in crosscoder.writes]
+    views = [written_in(crosscoder, place) for place in (0, 1)]
     rebuilt = [view.decode(acts) for view in views]
     errors = [part - made for part, made in zip(x.chunk(2, dim=1), rebuilt, strict=True)]
     dense, rows = acts.dense(), views[own].W_dec

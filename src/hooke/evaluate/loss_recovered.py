@@ -14,6 +14,7 @@ from hooke.dictionaries import Dictionary
 from hooke.evaluate.resampling import over_windows
 from hooke.findings import Estimate
 from hooke.models.model import Model
+from hooke.models.pair import ModelPair
 from hooke.models.split import SplitRun, split_run
 from hooke.progress import track
 from hooke.sites import Site
@@ -62,21 +63,25 @@ def loss_recovered(
     writes: Site,
     n_windows: int,
     generator: np.random.Generator,
+    *,
+    reader: ModelPair | None = None,
 ) -> Losses:
     """The model's loss as it is, with the site replaced by reconstructions, by zeros and by its mean.
 
         recovered = (CE_ablated - CE_spliced) / (CE_ablated - CE_clean)
 
     All replacements are at counted positions only: position 0 holds the attention sink, and without it no model
-    predicts anything. The same tokens are scored in every case.
+    predicts anything. The same tokens are scored in every case. Dictionaries read the model, unless `reader` is given.
     """
     found: dict[str, list[ndarray]] = {}
     tracked = track(windows, "loss recovered", total=n_windows, unit="windows", size=lambda batch: len(batch.tokens))
     for batch in tracked:
         run = split_run(model, batch.tokens, writes)
-        is_same = tuple(reads) == (writes,)
+        is_same = tuple(reads) == (writes,) and reader is None
         read = (
-            run.value.flatten(2).float() if is_same else model.run(run.tokens, capture=reads, logits=False).rows(*reads)
+            run.value.flatten(2).float()
+            if is_same
+            else (reader or model).run(run.tokens, capture=reads, logits=False).rows(*reads)
         )
         counted = batch.counted.to(run.value.device)
         replacements = {
@@ -85,10 +90,10 @@ def loss_recovered(
             "zero": torch.zeros_like(run.value),
             "mean": mean.to(run.value).expand(run.value.shape[:2] + mean.shape),
         }
-        found.setdefault("clean", []).append(_losses(run, run.final, counted))
+        found.setdefault("clean", []).append(window_losses(run, run.final, counted))
         for name, value in replacements.items():
             final = run.final_after(_replaced(run.value, value, counted))
-            found.setdefault(name, []).append(_losses(run, final, counted))
+            found.setdefault(name, []).append(window_losses(run, final, counted))
         found.setdefault("n", []).append((counted[:, 1:] & counted[:, :-1]).sum(-1).cpu().numpy().astype(np.float64))
     return summarise({name: np.concatenate(parts) for name, parts in found.items()}, generator)
 
@@ -123,7 +128,7 @@ def _replaced(value: Tensor, new: Tensor, counted: Bool[Tensor, "window pos"]) -
     return torch.where(mask, new.reshape(value.shape).to(value), value)
 
 
-def _losses(
+def window_losses(
     run: SplitRun, final: Float[Tensor, "window pos d_model"], counted: Bool[Tensor, "window pos"]
 ) -> Float[ndarray, " window"]:
     """Sum over each window of the cross-entropies of counted tokens that follow a counted token, in nats."""

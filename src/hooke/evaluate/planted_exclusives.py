@@ -16,6 +16,7 @@ from hooke.evaluate.latent_scaling import latent_scaling
 from hooke.evaluate.planted_recovery import FOUND, matching
 from hooke.evaluate.random_dictionary import random_dictionary
 from hooke.findings import Finding, estimate
+from hooke.seeds import generator_for
 from hooke.sites import Site
 from hooke.specimens.planted_pair import (
     GROUPS,
@@ -28,7 +29,6 @@ from hooke.specimens.planted_pair import (
     pair_stream,
     planted_pairs,
 )
-from hooke.specimens.toy_claims import generator_for
 from hooke.training import TrainConfig, train_crosscoder
 from hooke.training.together import Layout
 

@@ -16,8 +16,8 @@ from hooke.dictionaries.dictionary import Dictionary, Kind
 from hooke.errors import BadRequest
 from hooke.evaluate.random_dictionary import random_dictionary
 from hooke.findings import Finding, estimate
+from hooke.seeds import generator_for
 from hooke.specimens.planted_features import N_ACTIVE, N_PLANTED, planted_batch, planted_directions, planted_stream
-from hooke.specimens.toy_claims import generator_for
 from hooke.training import TrainConfig
 from hooke.training.train import train
 

@@ -20,7 +20,7 @@ from hooke.evaluate.random_dictionary import random_dictionary
 from hooke.findings import Estimate, Finding, estimate
 from hooke.models.model import Model
 from hooke.models.neurons import neurons_of
-from hooke.specimens.toy_claims import generator_for
+from hooke.seeds import generator_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from numpy import ndarray
 from torch import Tensor
 
 from hooke.dictionaries import Dictionary, check_fits
-from hooke.dictionaries.crosscoders import is_crosscoder, written_at
+from hooke.dictionaries.crosscoders import is_crosscoder, part_names, written_at
 from hooke.errors import BadConfig, BadRequest
 from hooke.evaluate.loss_recovered import Losses, loss_recovered
 from hooke.evaluate.random_dictionary import random_dictionary
 from hooke.evaluate.resampling import over_windows
 from hooke.findings import Estimate, Finding, estimate
 from hooke.models.model import Model
+from hooke.models.pair import ModelPair
 from hooke.progress import track
 from hooke.sites import Site
 from hooke.text.documents import Corpus
@@ -153,6 +154,7 @@ def reconstruction(
     *,
     config: ReconstructionConfig | None = None,
     at: Site | None = None,
+    pair: ModelPair | None = None,
 ) -> Reconstruction:
     """A dictionary measured on text that it was not trained on (the caller sees to that), beside a random one.
 
@@ -162,23 +164,26 @@ def reconstruction(
     long as any other's: with it in, almost any reconstruction has an FVU near 0.
 
     Of a dictionary that writes several sites, `at` says which one is measured; what it reads is the model's own.
+    A crosscoder of two models reads both, `pair`, and is measured in `model`, one of them.
 
     Raises:
         ShapeMismatch: the dictionary does not belong to the model.
         BadRequest: it does not write the site, or several and none was chosen, or the text does not fill two windows.
     """
     config = config or ReconstructionConfig()
-    check_fits(dictionary, model)
+    reader = pair or model
+    check_fits(dictionary, reader)
     reads, writes = dictionary.reads, at or _only_site(dictionary)
-    measured = written_at(dictionary, writes)
+    measured = written_at(dictionary, writes, model.name)
     generator = np.random.default_rng(config.seed)
     tallies: dict[str, _Tally] = {}
     control = dictionary
-    for batch, x, y in _read(model, corpus, reads, writes, config):
+    for batch, x, y in _read(reader, model, corpus, reads, writes, config):
         if not tallies:
             torch_generator = torch.Generator().manual_seed(config.seed)
             sample = x[batch.counted], (x if is_crosscoder(dictionary.config) else y)[batch.counted]
-            control = written_at(random_dictionary(dictionary, *sample, generator=torch_generator), writes)
+            drawn = random_dictionary(dictionary, *sample, generator=torch_generator)
+            control = written_at(drawn, writes, model.name)
             tallies = {"own": _Tally(measured), "control": _Tally(control)}
         for tally in tallies.values():
             tally.add(x, y, batch.counted)
@@ -192,12 +197,13 @@ def reconstruction(
     losses = None
     if config.n_loss_windows:
         first = cut_windows(corpus, model.tokenizer, config.windows, stop=config.n_loss_windows)
-        pair = (measured, control)
-        losses = loss_recovered(model, *pair, first, own.mean(), reads, writes, config.n_loss_windows, generator)
+        losses = loss_recovered(
+            model, measured, control, first, own.mean(), reads, writes, config.n_loss_windows, generator, reader=pair
+        )
     return Reconstruction(
         dictionary=dictionary.name,
         model=model.name,
-        sites=(" ".join(map(str, reads)), str(writes)),
+        sites=(" ".join(map(str, reads)), str(writes)) if pair is None else _in_words(dictionary, writes, model),
         n_features=dictionary.n_features,
         corpus=corpus.name,
         corpus_fingerprint=corpus.fingerprint,
@@ -211,6 +217,11 @@ def reconstruction(
     )
 
 
+def _in_words(dictionary: Dictionary, writes: Site, model: Model) -> tuple[str, str]:
+    """Sites with their models."""
+    return " ".join(part_names(dictionary.config)), f"{writes} of {model.name}"
+
+
 def _only_site(dictionary: Dictionary) -> Site:
     if len(dictionary.writes) != 1:
         raise BadRequest(
@@ -222,15 +233,25 @@ def _only_site(dictionary: Dictionary) -> Site:
 
 
 def _read(
-    model: Model, corpus: Corpus, reads: tuple[Site, ...], writes: Site, config: ReconstructionConfig
+    reader: Model | ModelPair,
+    model: Model,
+    corpus: Corpus,
+    reads: tuple[Site, ...],
+    writes: Site,
+    config: ReconstructionConfig,
 ) -> Iterator[tuple[Windows, Tensor, Tensor]]:
     """Batches of windows, each with [window, pos, width] of what is read and what should be written."""
     stop = ceil(config.n_tokens / config.windows.context)
     batches = cut_windows(corpus, model.tokenizer, config.windows, stop=stop)
     total = stop * config.windows.context
     for batch in track(batches, "evaluate", total=total, unit="tokens", size=lambda one: one.tokens.numel()):
-        run = model.run(batch.tokens, capture={*reads, writes}, logits=False)
-        yield batch, run.rows(*reads).cpu(), run.rows(writes).cpu()
+        if reader is model:
+            run = model.run(batch.tokens, capture={*reads, writes}, logits=False)
+            yield batch, run.rows(*reads).cpu(), run.rows(writes).cpu()
+        else:
+            both = reader.run(batch.tokens, capture=reads, logits=False)
+            run = model.run(batch.tokens, capture=[writes], logits=False)
+            yield batch, both.rows(*reads).cpu(), run.rows(writes).cpu()
 
 
 def _median(samples: ndarray) -> ndarray:

@@ -8,7 +8,7 @@ rows need no dictionary: all numbers of the stream, and the words of the text.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,9 +32,24 @@ from hooke.text.concepts import Labelled
 KS = (1, 2, 5, 16)
 _FOLDS = 5
 _BATCH = 32
-_C = 0.1
-"""C of the logistic regression: strong regularisation, since texts are few."""
 
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How features are chosen and a probe is fitted to them."""
+
+    c: float
+    """C of the logistic regression."""
+    scales: bool
+    """Whether features are measured in standard deviations, in the choice and in the fit."""
+    balances: bool
+    """Whether both labels weigh the same in the fit."""
+
+
+OURS = Recipe(c=0.1, scales=True, balances=True)
+"""Strong regularisation, since texts are few."""
+PLAIN = Recipe(c=1.0, scales=False, balances=False)
+"""That of SAEBench: features as they are."""
 
 Reads = dict[tuple[str, Site], list[Tensor]]
 """What is read of each text, [token, width], the first token left out, by the model's name and the site."""
@@ -111,7 +126,12 @@ def with_references(
 
 
 def judged(
-    values: Float[ndarray, "text feature"], items: Sequence[Labelled], *, best: int | None, seed: int = 0
+    values: Float[ndarray, "text feature"],
+    items: Sequence[Labelled],
+    *,
+    best: int | None,
+    seed: int = 0,
+    recipe: Recipe = OURS,
 ) -> UnitScores:
     """Balanced accuracy by group: parts are weights of texts judged rightly, wholes of all.
 
@@ -128,19 +148,32 @@ def judged(
         )
     right = np.zeros(len(items), dtype=bool)
     for train, test in GroupKFold(_FOLDS, shuffle=True, random_state=seed).split(values, labels, names):
-        chosen = _apart(values[train], labels[train], best)
-        scaler = StandardScaler().fit(values[train][:, chosen])
-        probe = LogisticRegression(C=_C, class_weight="balanced", max_iter=1000)
-        probe.fit(scaler.transform(values[train][:, chosen]), labels[train])
-        right[test] = probe.predict(scaler.transform(values[test][:, chosen])) == labels[test]
+        right[test] = told(values[train], labels[train], values[test], best, recipe) == labels[test]
     weights = np.where(labels, 1 / labels.sum(), 1 / (~labels).sum())
     at = np.searchsorted(groups, names)
     return UnitScores(parts=np.bincount(at, weights * right), wholes=np.bincount(at, weights))
 
 
-def _apart(values: Float[ndarray, "text feature"], labels: Bool[ndarray, " text"], best: int | None) -> ndarray | slice:
-    """The features whose means differ most, in standard deviations."""
+def told(
+    values: Float[ndarray, "text feature"],
+    labels: Bool[ndarray, " text"],
+    new: Float[ndarray, "other feature"],
+    best: int | None,
+    recipe: Recipe = OURS,
+) -> Bool[ndarray, " other"]:
+    """What a probe of the best features of some texts says of others."""
+    chosen = _apart(values, labels, best, recipe)
+    scaler = StandardScaler(with_mean=recipe.scales, with_std=recipe.scales).fit(values[:, chosen])
+    probe = LogisticRegression(C=recipe.c, class_weight="balanced" if recipe.balances else None, max_iter=1000)
+    probe.fit(scaler.transform(values[:, chosen]), labels)
+    return np.asarray(probe.predict(scaler.transform(new[:, chosen])))
+
+
+def _apart(
+    values: Float[ndarray, "text feature"], labels: Bool[ndarray, " text"], best: int | None, recipe: Recipe
+) -> ndarray | slice:
+    """The features whose means differ most."""
     if best is None:
         return slice(None)
-    away = np.abs(values[labels].mean(0) - values[~labels].mean(0)) / (values.std(0) + 1e-6)
-    return np.argsort(-away, kind="stable")[:best]
+    away = np.abs(values[labels].mean(0) - values[~labels].mean(0))
+    return np.argsort(-(away / (values.std(0) + 1e-6) if recipe.scales else away), kind="stable")[:best]

@@ -20,7 +20,7 @@ from torch.nn import functional
 from hooke.dictionaries import Dictionary
 from hooke.errors import ShapeMismatch
 from hooke.findings import Finding, estimate
-from hooke.specimens.toy_claims import generator_for
+from hooke.seeds import generator_for
 
 SHARED = 0.7
 

@@ -24,6 +24,7 @@ from numpy import ndarray
 
 from hooke.activations.harvest import ActivationBatch, stream
 from hooke.configs import content_hash, to_dict
+from hooke.dictionaries.crosscoders import is_crosscoder, written_at
 from hooke.dictionaries.dictionary import Dictionary
 from hooke.errors import BadConfig, BadRequest
 from hooke.features.blocks import BLOCK, Merge
@@ -46,6 +47,8 @@ from hooke.features.tokens import Sources, TokenReader, text_folder
 from hooke.features.vocabulary import Vocabulary, read_vocabulary, save_vocabulary
 from hooke.lab import Lab, open_lab, provenance, read_json, require_space, write_json, writing
 from hooke.models.model import Model
+from hooke.models.pair import ModelPair
+from hooke.models.stream_rows import stream_rows
 from hooke.progress import track
 from hooke.text.documents import Corpus
 from hooke.text.windows import WindowConfig
@@ -94,6 +97,7 @@ def build_index(
     lab: Lab | None = None,
     posting: str = "capped:4096",
     tokens: str = "stored",
+    pair: ModelPair | None = None,
 ) -> Path:
     """The folder of the index of a dictionary over `n_tokens` tokens of a corpus (fewer where it ends before).
 
@@ -104,6 +108,7 @@ def build_index(
             'full' every token's features as well.
         tokens: 'stored', or 'reference' to leave the text out of the index; it is kept beside it in the lab, and made
             again from the corpus elsewhere.
+        pair: what reads the text for a crosscoder of two models; the index is then of what it writes in `model`.
 
     Raises:
         BadConfig: no such posting or token mode.
@@ -114,7 +119,7 @@ def build_index(
     """
     lab = lab or open_lab()
     cap = _cap(posting, tokens)
-    spec = _spec(model, dictionary, corpus, name, n_tokens, windows or WindowConfig(), posting, tokens)
+    spec = _spec(model, pair or model, dictionary, corpus, name, n_tokens, windows or WindowConfig(), posting, tokens)
     target = lab.path("features", name)
     work = BuildFolder(target.parent / f".{name}.partial", tokens == "stored", posting == "full")
     with writing(target):
@@ -122,7 +127,7 @@ def build_index(
             _require_same(target, spec)
         else:
             _open_work(work, spec)
-            notes = _read_text(model, dictionary, corpus, spec, work)
+            notes = _read_text(pair or model, dictionary, corpus, spec, work)
             columns, chance = _merge(model, dictionary, spec, notes, work, cap)
             write_manifest(work.index, _manifest(model, dictionary, spec, work, notes, columns, chance))
             work.index.replace(target)
@@ -152,6 +157,7 @@ def _cap(posting: str, tokens: str) -> int | None:
 
 def _spec(
     model: Model,
+    reader: Model | ModelPair,
     dictionary: Dictionary,
     corpus: Corpus,
     name: str,
@@ -163,7 +169,7 @@ def _spec(
     return IndexSpec(
         name=name,
         model=model.name,
-        model_fingerprint=model.fingerprint,
+        model_fingerprint=reader.fingerprint,
         dictionary=dictionary.name,
         dictionary_fingerprint=fingerprint(dictionary),
         corpus=corpus.name,
@@ -193,7 +199,7 @@ def _open_work(work: BuildFolder, spec: IndexSpec) -> None:
 
 
 def _read_text(
-    model: Model, dictionary: Dictionary, corpus: Corpus, spec: IndexSpec, work: BuildFolder
+    model: Model | ModelPair, dictionary: Dictionary, corpus: Corpus, spec: IndexSpec, work: BuildFolder
 ) -> list[ShardNote]:
     """The pass over the text: the finished shards, and those that are missing."""
     notes = read_notes(work)
@@ -279,8 +285,10 @@ def _merge(
 
 
 def _effects(model: Model, dictionary: Dictionary, vocabulary: Vocabulary, alive: ndarray) -> LogitEffects:
-    rows = dictionary.output_rows
-    if rows.shape[-1] != model.d_model:
+    if is_crosscoder(dictionary.config):
+        dictionary = written_at(dictionary, dictionary.writes[0], model.name if dictionary.config.models else None)
+    rows = stream_rows(model, dictionary)
+    if rows is None:
         return no_effects(dictionary.n_features, model.d_vocab)
     directions = model.unembed_directions()
     spread = rows[torch.from_numpy(alive)] if alive.any() else rows

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int, UInt32
@@ -102,7 +103,12 @@ class Label:
         return next((score for score in self.scores if score.scorer == "detection"), next(iter(self.scores), None))
 
     @property
-    def unit(self) -> str:
+    def null(self) -> float | None:
+        """What other features' labels score by `main` on the same passages; None where it was not held against them."""
+        return self.main.null if self.main else None
+
+    @property
+    def unit(self) -> Literal["tokens", "passages"]:
         """What `n` counts."""
         return "passages" if self.scores else "tokens"
 

@@ -35,6 +35,7 @@ N_RANDOM = 256
 
 _UNTRAINED = 1 / 3
 _CELLS = 2**23
+_ONE_DIRECTION = 1e-6
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,24 @@ def prepare(
     """The unembedding, standardised over the features of a dictionary."""
     rows = directions.float() - directions.float().mean(0)
     lengths = rows.norm(dim=-1)
-    units = functional.normalize(W_dec.float(), dim=-1).to(rows.device)
-    mean = units.mean(0)
-    spread = (rows @ torch.cov(units.T, correction=0) * rows).sum(-1) if len(units) > 1 else lengths**2
+    mean, covariance = _moments(functional.normalize(W_dec.float(), dim=-1).to(rows.device))
+    spread = (rows @ covariance * rows).sum(-1)
     deviation = spread.clamp(min=1e-12).sqrt()
     usable = lengths > _UNTRAINED * lengths.median()
     known = [bool(piece) and token not in vocabulary.special for token, piece in enumerate(vocabulary.pieces)]
     rows = rows / deviation[:, None]
     return Unembedding(rows, rows @ mean, usable & torch.tensor(known, device=rows.device))
+
+
+def _moments(
+    units: Float[Tensor, "feature d_model"],
+) -> tuple[Float[Tensor, " d_model"], Float[Tensor, "d_model d_model"]]:
+    """Mean and covariance of the features' directions; of random ones, where there is only one direction."""
+    mean = units.mean(0)
+    covariance = (units - mean).T @ (units - mean) / len(units)
+    if covariance.trace() > _ONE_DIRECTION:
+        return mean, covariance
+    return torch.zeros_like(mean), torch.eye(units.shape[1], device=units.device) / units.shape[1]
 
 
 def effects(
@@ -85,11 +96,10 @@ def chance(unembedding: Unembedding, W_dec: Float[Tensor, "feature d_model"], *,
     The directions have the mean and covariance of the decoder rows. Over 50,000 tokens the largest of so many
     near-normal numbers is past 4 by chance alone.
     """
-    units = functional.normalize(W_dec.float(), dim=-1).cpu()
-    covariance = torch.cov(units.T, correction=0) if len(units) > 1 else torch.eye(units.shape[1]) / units.shape[1]
+    mean, covariance = _moments(functional.normalize(W_dec.float(), dim=-1).cpu())
     root = torch.linalg.cholesky(covariance + 1e-6 * covariance.trace() * torch.eye(len(covariance)))
     noise = torch.randn(N_RANDOM, len(root), generator=generator)
-    strongest = [block.max(-1).values for _, block in effects(unembedding, units.mean(0) + noise @ root.T)]
+    strongest = [block.max(-1).values for _, block in effects(unembedding, mean + noise @ root.T)]
     return float(torch.cat(strongest).quantile(0.95))
 
 

@@ -102,7 +102,7 @@ class ShardBuffer:
     def add(self, batch: ActivationBatch, acts: SparseActs) -> None:
         """Take in whole windows and what is active on them; tokens that do not count have nothing active."""
         counted = batch.counted.to(acts.values.device)
-        counts, features, values = _active(acts.values, acts.indices, counted)
+        counts, features, values = active_entries(acts.values, acts.indices, counted)
         self.tokens.append(_numpy(batch.tokens))
         self.document.append(_numpy(batch.document))
         self.counted.append(_numpy(batch.counted))
@@ -137,7 +137,7 @@ class ShardBuffer:
         write_json(folder.note(number), to_dict(note))
 
 
-def _active(
+def active_entries(
     values: Float[Tensor, "token active"], indices: Int[Tensor, "token active"], counted: Bool[Tensor, " token"]
 ) -> tuple[Int[Tensor, " token"], Int[Tensor, " entry"], Float[Tensor, " entry"]]:
     """How many features are active on each token, which, and how much."""

@@ -83,7 +83,7 @@ def _row(model: "Model", site: str, vector: Tensor | str, known: dict[str, Dicti
     place = parse_site(site)
     if isinstance(vector, str):
         dictionary, index = _feature(vector, known)
-        vector = rows_at(dictionary, torch.tensor([index], device=dictionary.device), place)[0]
+        vector = rows_at(dictionary, torch.tensor([index], device=dictionary.device), place, model.name)[0]
     if vector.shape[-1] not in (model.width(place), model.row_width(place)):
         found = f"It has {vector.shape[-1]} entries, the site {model.row_width(place)}."
         raise ShapeMismatch(f"The vector does not fit '{site}'.", found, "")

@@ -1,11 +1,11 @@
 """A model whose weights are drawn anew: the same architecture, with nothing learnt in it."""
 
 import copy
-from zlib import crc32
 
 import torch
 
 from hooke.models.model import Model
+from hooke.seeds import generator_for
 
 
 def redrawn(model: Model, *, seed: int = 0) -> Model:
@@ -17,7 +17,6 @@ def redrawn(model: Model, *, seed: int = 0) -> Model:
     with torch.no_grad():
         for name, weight in hf.named_parameters():
             if weight.ndim > 1:
-                generator = torch.Generator().manual_seed(crc32(f"{seed} {name}".encode()))
-                drawn = torch.randn(weight.shape, generator=generator)
+                drawn = torch.randn(weight.shape, generator=generator_for(seed, name))
                 weight.copy_(drawn * (weight.float().norm().cpu() / drawn.norm()))
     return Model(hf, model.tokenizer, name=f"{model.name}, weights drawn anew", lab=model.lab)

@@ -19,6 +19,7 @@ from hooke.dictionaries.dictionary import Dictionary, check_fits
 from hooke.errors import BadRequest, UnsupportedModel
 from hooke.models.architectures import relative_error, tolerance
 from hooke.models.model import Model, Run, Tokens, norm_gain
+from hooke.models.stream_rows import writes_stream
 from hooke.sites import Site
 
 NOTE = (
@@ -114,7 +115,7 @@ def attribute(
     for token in (target, distractor):
         if not 0 <= token < model.d_vocab:
             raise BadRequest(f"No token {token}.", f"{model.name} has {model.d_vocab}.", "Give one of them.")
-    writing = [one for one in dictionaries if one.output_rows.shape[-1] == model.d_model]
+    writing = [one for one in dictionaries if writes_stream(one)]
     for dictionary in writing:
         check_fits(dictionary, model)
     place = position % n

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from hooke.specimens.toy_claims import generator_for
+from hooke.seeds import generator_for
 
 D, N_PLANTED, N_ACTIVE = 24, 64, 3
 """Dimensions, planted directions, and how many of them are in an activation, in the mean."""

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from hooke.specimens.toy_claims import generator_for
+from hooke.seeds import generator_for
 
 Group = Literal["both", "weak", "first", "second"]
 GROUPS: tuple[Group, ...] = get_args(Group)

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from hooke.seeds import generator_for
 from hooke.specimens.sparse_data import independent
-from hooke.specimens.toy_claims import FULL, Effort, Experiment, compared, generator_for
+from hooke.specimens.toy_claims import FULL, Effort, Experiment, compared
 from hooke.specimens.toy_geometry import LINEAR, NEAR, beside_linear
 from hooke.specimens.toy_measures import dimensionality, represented
 from hooke.specimens.toy_models import Toys, rebuild

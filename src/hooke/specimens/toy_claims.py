@@ -8,7 +8,6 @@ from zlib import crc32
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Generator
 
 from hooke.findings import Finding, estimate
 
@@ -59,12 +58,6 @@ class Experiment:
     """What was found."""
     data: dict[str, Any]
     """Plain lists: what the pictures are drawn from."""
-
-
-def generator_for(seed: int, purpose: str) -> Generator:
-    """The source of randomness of one part of a run; parts do not shift each other's numbers."""
-    # The generator of the CPU takes no more than 32 bits of a seed.
-    return Generator().manual_seed(crc32(f"{seed} {purpose}".encode()))
 
 
 def compared(

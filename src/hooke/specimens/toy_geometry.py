@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hooke.seeds import generator_for
 from hooke.specimens.sparse_data import independent
-from hooke.specimens.toy_claims import FULL, Claim, Effort, Experiment, compared, generator_for
+from hooke.specimens.toy_claims import FULL, Claim, Effort, Experiment, compared
 from hooke.specimens.toy_measures import dimensionality, represented, represented_dimensionality
 from hooke.specimens.toy_models import Toys, ToyTraining, train_toys
 

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hooke.seeds import generator_for
 from hooke.specimens.sparse_data import independent
-from hooke.specimens.toy_claims import FULL, Effort, Experiment, compared, generator_for
+from hooke.specimens.toy_claims import FULL, Effort, Experiment, compared
 from hooke.specimens.toy_geometry import LINEAR, NEAR
 from hooke.specimens.toy_measures import dimensionality, represented
 from hooke.specimens.toy_models import ToyTraining, train_toys

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from hooke.seeds import generator_for
 from hooke.specimens.sparse_data import RELATIONS, paired
-from hooke.specimens.toy_claims import FULL, Effort, Experiment, compared, generator_for
+from hooke.specimens.toy_claims import FULL, Effort, Experiment, compared
 from hooke.specimens.toy_geometry import LINEAR, TRIES
 from hooke.specimens.toy_models import Toys, ToyTraining, train_toys
 

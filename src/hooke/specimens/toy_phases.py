@@ -12,8 +12,9 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from hooke.seeds import generator_for
 from hooke.specimens.sparse_data import independent
-from hooke.specimens.toy_claims import FULL, Claim, Effort, Experiment, compared, generator_for
+from hooke.specimens.toy_claims import FULL, Claim, Effort, Experiment, compared
 from hooke.specimens.toy_geometry import LINEAR
 from hooke.specimens.toy_measures import DEDICATED, IGNORED, SUPERPOSED, fates
 from hooke.specimens.toy_models import ToyTraining, train_toys

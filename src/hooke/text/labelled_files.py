@@ -1,4 +1,4 @@
-"""Labelled texts from files: one's own, and the shapes in which public sets come.
+"""Labelled texts from the files in which public sets come; one's own lines with groups are read by `concepts.files`.
 
 | shape | columns or keys | label | group |
 | --- | --- | --- | --- |
@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from hooke.errors import BadRequest
+from hooke.text.concepts import files
 from hooke.text.concepts.labelled import Labelled
 
 _MAX_BYTES = 256_000_000
 _TEXTS = ("text", "statement", "prompt", "sentence")
 _TRUE, _FALSE = ("1", "1.0", "true", "yes", "unsafe"), ("0", "0.0", "false", "no", "safe")
 _CONTRAST = "contrast_"
+_LINES = (".jsonl", ".ndjson")
 
 Row = dict[str, Any]
 
@@ -51,6 +53,13 @@ def read_labelled(path: Path, *, label: bool | None = None) -> list[Labelled]:
         rows = _rows(path)
         if not rows:
             raise _Refused("It has no rows.")
+        if (
+            label is None
+            and path.suffix in _LINES
+            and isinstance(rows[0], dict)
+            and {"text", "group"} <= rows[0].keys()
+        ):
+            return files.read_labelled(path)
         read = _shape(rows[0])
         found = [one for at, row in enumerate(rows, 1) for one in _read(read, row, at, label)]
     except _Refused as error:

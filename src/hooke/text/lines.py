@@ -1,7 +1,9 @@
 """Files with one thing a line: read whole once their size is known, empty lines left out."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hooke.errors import BadRequest
 
@@ -29,3 +31,18 @@ def read_lines(path: Path, what: str, refuse: Callable[[str], BadRequest]) -> li
     if not 0 < len(numbered) <= _MOST:
         raise refuse(f"It has {len(numbered):,} {what}.")
     return numbered
+
+
+def json_object(at: int, line: str, refuse: Callable[[str], BadRequest]) -> dict[str, Any]:
+    """What a line of JSON holds.
+
+    Raises:
+        BadRequest: `refuse`'s, where it is no JSON or no object.
+    """
+    try:
+        data: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise refuse(f"Line {at}: {error}.") from error
+    if not isinstance(data, dict):
+        raise refuse(f"Line {at} is {line[:60]!r}.")
+    return data

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hooke.errors import BadRequest, did_you_mean
-from hooke.text.lines import read_lines
+from hooke.text.lines import json_object, read_lines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,12 +53,7 @@ def pairs_to_jsonl(pairs: Iterable[PromptPair]) -> str:
 
 
 def _of_json(path: Path, at: int, line: str) -> PromptPair:
-    try:
-        data: Any = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise _bad(path, f"Line {at}: {error}.") from error
-    if not isinstance(data, dict):
-        raise _bad(path, f"Line {at} is {line[:60]!r}.")
+    data = json_object(at, line, partial(_bad, path))
     known = [item.name for item in fields(PromptPair)]
     for key in data:
         if key not in known:

@@ -1,13 +1,11 @@
 """Prompts of a file: text with one a line, or JSON lines with a prompt and maybe a name and targets of its own."""
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from hooke.errors import BadRequest
-from hooke.text.lines import read_lines
+from hooke.text.lines import json_object, read_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +40,10 @@ def read_prompts(path: Path) -> list[NamedPrompt]:
 
 
 def _of_json(path: Path, at: int, line: str, number: str) -> NamedPrompt:
-    try:
-        data: Any = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise _bad(path, f"Line {at}: {error}.") from error
-    targets = data.get("targets", []) if isinstance(data, dict) else None
+    data = json_object(at, line, partial(_bad, path))
+    targets = data.get("targets", [])
     targets = [targets] if isinstance(targets, str) else targets
-    text, name = (data.get("prompt"), data.get("name", number)) if isinstance(data, dict) else (None, None)
+    text, name = data.get("prompt"), data.get("name", number)
     if not (isinstance(text, str) and text and isinstance(name, str) and isinstance(targets, list)):
         raise _bad(path, f"Line {at} is {line[:60]!r}.")
     if not all(isinstance(one, str) for one in targets):

@@ -57,17 +57,12 @@ def load_checkpoint(path: Path, config: TrainConfig, task: dict[str, Any], *, de
             metadata = file.metadata()
         found, numbers = json.loads(metadata["task"]), json.loads(metadata["numbers"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, str(error)) from error
-    if found != json.loads(json.dumps(task)):
-        raise BadRequest(
-            f"The training under way in '{path.parent}' was started differently.",
-            f"Different: {', '.join(_differences(found, task))}.",
-            "Start it the same way to go on, choose another name, or delete that folder.",
-        )
+        raise damaged(path, str(error)) from error
+    require_same(path, found, task)
     try:
         states = [_blank(config, number, one, header, device) for number, one in enumerate(numbers)]
     except (KeyError, TypeError, IndexError, ValueError, ZeroDivisionError) as error:
-        raise _damaged(path, f"{error!r}") from error
+        raise damaged(path, f"{error!r}") from error
     tensors = {f"{at}.{name}": one for at, state in enumerate(states) for name, one in _tensors(state).items()}
     stored = read_weights(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
     with torch.no_grad():
@@ -131,6 +126,18 @@ def _tensors(state: State) -> dict[str, Tensor]:
     }
 
 
+def require_same(path: Path, found: Any, task: dict[str, Any]) -> None:
+    """Raises:
+    BadRequest: the run in this file is of another task.
+    """
+    if found != json.loads(json.dumps(task)):
+        raise BadRequest(
+            f"The training under way in '{path.parent}' was started differently.",
+            f"Different: {', '.join(_differences(found, task))}.",
+            "Start it the same way to go on, choose another name, or delete that folder.",
+        )
+
+
 def _differences(found: Any, asked: Any, at: str = "") -> list[str]:
     if isinstance(found, dict) and isinstance(asked, dict):
         keys = sorted({*found, *asked})
@@ -140,5 +147,6 @@ def _differences(found: Any, asked: Any, at: str = "") -> list[str]:
     return [] if found == asked else [f"{at} was {found}, is {asked}"]
 
 
-def _damaged(path: Path, why: str) -> BadArtefact:
+def damaged(path: Path, why: str) -> BadArtefact:
+    """What is said of a checkpoint that cannot be read."""
     return BadArtefact(f"'{path}' could not be read as a checkpoint.", f"{why}.", "Delete it and start again.")

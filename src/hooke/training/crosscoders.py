@@ -30,21 +30,22 @@ def fold_sites(
     name: str,
     model: str,
     sites: tuple[Site, ...],
+    models: tuple[str, ...] = (),
 ) -> Dictionary:
     """The dictionary that reads and writes all sites. Its features' activations are in the units of training.
 
     There the norms of what a feature writes to the sites sum to 1. (topk holds them there; elsewhere activations are
     multiplied by that sum.)
     """
-    d = len(calibration.centre)
+    d, n_parts = len(calibration.centre), len(calibration.scales)
     plain = Calibration(torch.zeros(d), (1.0,), (math.inf,))
     tensors = unscaled(weights, plain, config, (plain,), threshold=threshold).tensors
     rows = tensors["W_dec"][:, 0]
     if not config.has_unit_rows:
-        norms = torch.linalg.vector_norm(rows.unflatten(1, (len(sites), -1)), dim=2).sum(1).clamp(min=1e-12)
+        norms = torch.linalg.vector_norm(rows.unflatten(1, (n_parts, -1)), dim=2).sum(1).clamp(min=1e-12)
         tensors |= {key: tensors[key] * norms for key in ("W_enc", "b_enc", "threshold") if key in tensors}
         rows = rows / norms[:, None]
-    scales = torch.tensor(calibration.scales).repeat_interleave(d // len(sites))
+    scales = torch.tensor(calibration.scales).repeat_interleave(d // n_parts)
     centre = calibration.centre.cpu()
     encoder = tensors["W_enc"] * scales[:, None]
     tensors |= {"W_enc": encoder, "b_enc": tensors["b_enc"] - centre @ encoder}
@@ -62,6 +63,7 @@ def fold_sites(
         k=config.k if config.is_competitive else None,
         groups=config.groups,
         site_scales=calibration.scales,
+        models=models,
         folded=("input_scale of each site", f"input_centre={config.centre}"),
     )
     return Dictionary(described, **tensors)

@@ -38,11 +38,18 @@ class Layout:
     """Whether a part writes to all later parts' outputs, too."""
     is_crosscoder: bool = False
     """Whether all sites are read, and written, by one dictionary."""
+    models: tuple[str, ...] = ()
+    """Crosscoders of two models: which, as they stand side by side at each site."""
 
     @property
     def sites(self) -> tuple[Site, ...]:
         """The sites of a batch from left to right, all of one width."""
         return self.reads if self.reads == self.writes else (*self.reads, *self.writes)
+
+    @property
+    def n_parts(self) -> int:
+        """How many sites, each of one model, stand side by side."""
+        return len(self.sites) * max(1, len(self.models))
 
 
 def transcoder_layout(reads: str, layers: Sequence[int], *, crosses_layers: bool) -> Layout:
@@ -91,11 +98,11 @@ def begin(
         ShapeMismatch: the columns are not those of the layout.
     """
     _require_possible(config, layout)
-    if sample.shape[1] % len(layout.sites):
+    if sample.shape[1] % layout.n_parts:
         found = f"It has {sample.shape[1]} columns."
-        raise ShapeMismatch(f"A batch does not hold {len(layout.sites)} sites of one width.", found, "")
+        raise ShapeMismatch(f"A batch does not hold {layout.n_parts} sites of one width.", found, "")
     inputs, outputs = _parted(layout, sample)
-    n_sites = len(layout.reads) if layout.is_crosscoder else 1
+    n_sites = layout.n_parts if layout.is_crosscoder else 1
     units = [calibrate_sites(part, config, n_sites) for part in inputs]
     targets = [None] * len(units) if layout.reads == layout.writes else [calibrate(part, config) for part in outputs]
     states = [
@@ -175,6 +182,7 @@ def finish(together: Together, *, name: str, model: str) -> Dictionary | Transco
             name=name,
             model=model,
             sites=layout.reads,
+            models=layout.models,
         )
     folded = [
         fold(

@@ -1,6 +1,5 @@
 """The loop: batches in, a dictionary out, with a log that can be watched and checkpoints to go on from."""
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from hooke.progress import track
 from hooke.sites import Site, parse_site
 from hooke.training.checkpoints import diverged, load_checkpoint, save_checkpoint
 from hooke.training.config import TrainConfig
+from hooke.training.logs import cut_log, last_line, log_line
 from hooke.training.together import Layout, Together, advance_all, begin, facts, finish, pooled, share_buffer
 
 # The batches after the first `skip` ones, or an iterator over all of them.
@@ -73,11 +73,14 @@ def train_crosscoder(
 ) -> Dictionary:
     """Train one dictionary that reads and writes all of `layout.sites`, which batches have side by side; see `train`.
 
+    Of two models, batches have both models' numbers side by side at each site.
+
     Raises:
         ShapeMismatch: the sites are not of one width.
         BadConfig, BadRequest, HookeError, LabBusy, OutOfSpace: see `train_replacement`.
     """
     task = {"config": to_dict(config), "crosscoder": [str(site) for site in layout.sites], "model": model_name}
+    task |= {"models": list(layout.models)} if layout.models else {}
     made = _train(config, batches, layout, task | {"inputs": dict(inputs or {})}, folder, torch.device(device))
     assert isinstance(made, Dictionary)
     return made
@@ -118,7 +121,7 @@ def _train(
         together, stream = _begin(config, batches, layout, work, task, device)
         parts = _run(together, stream, work, task)
         made = finish(together, name=folder.name, model=task["model"])
-        origin, metrics = provenance(seed=config.seed, inputs=task), _last_line(work / LOG)
+        origin, metrics = provenance(seed=config.seed, inputs=task), last_line(work / LOG)
         if len(parts) > 1:
             metrics |= {"parts": {str(site): one for site, one in zip(layout.reads, parts, strict=True)}}
         with staged(folder) as aside:
@@ -154,7 +157,7 @@ def _begin(
     if (work / CHECKPOINT).exists():
         states = load_checkpoint(work / CHECKPOINT, config, task, device=device)
         together = share_buffer(Together(layout, states))
-        _cut_log(work / LOG, together.tokens)
+        cut_log(work / LOG, together.tokens)
         return together, _from(batches, together.step)
     (work / LOG).write_text("")
     stream = _from(batches, 0)
@@ -186,7 +189,7 @@ def _run(together: Together, stream: Iterator[Tensor], work: Path, task: dict[st
             now = time.perf_counter(), together.tokens
             speed = (now[1] - since[1]) / (now[0] - since[0])
             parts = facts(together, outcomes, batch)
-            _log(work / LOG, _line(together, parts) | {"tokens_per_second": round(speed, 1)})
+            log_line(work / LOG, _line(together, parts) | {"tokens_per_second": round(speed, 1)})
             since = now
         if is_last or together.tokens - saved >= config.checkpoint_every:
             save_checkpoint(work / CHECKPOINT, together.states, task)
@@ -209,21 +212,6 @@ def _needed(together: Together, config: TrainConfig, stream: Iterator[Tensor]) -
         if batch.ndim != 2 or batch.shape[1] != together.width:
             raise ShapeMismatch(f"A batch has shape {tuple(batch.shape)}.", f"Expected [tokens, {together.width}].", "")
         yield batch
-
-
-def _log(path: Path, line: dict[str, int | float]) -> None:
-    with path.open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(line) + "\n")
-
-
-def _cut_log(path: Path, tokens: int) -> None:
-    """Drop what was logged after the checkpoint; those steps are made again."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-    path.write_text("".join(line for line in lines if json.loads(line)["tokens"] <= tokens), encoding="utf-8")
-
-
-def _last_line(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
 
 
 def _ended(tokens: int, config: TrainConfig) -> BadRequest:

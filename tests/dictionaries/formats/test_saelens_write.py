@@ -98,6 +98,7 @@ def changed(case: str, **changes: Any) -> Dictionary:
     [
         (changed("jumprelu", signed=True), "activations below zero"),
         (changed("relu", reads=("resid_post.1", "resid_post.2")), "reads one site and writes one"),
+        (changed("relu", models=("a", "b")), "reads one site and writes one"),
         (changed("topk", writes=("mlp_out.1",)), "relu or jumprelu"),
         (changed("z", writes=("attn_out.1",)), "not of heads"),
     ],

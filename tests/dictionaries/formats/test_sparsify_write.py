@@ -73,6 +73,7 @@ def test_the_tools_own_files_come_back_with_their_numbers(module: str, tmp_path:
         ({"reads": ("mlp_in.1",), "writes": ("mlp_out.2",)}, "to mlp_out.2"),
         ({"reads": ("attn_out.1",), "writes": ("attn_out.1",)}, "Give the module"),
         ({"reads": ("resid_post.0", "resid_post.1"), "writes": ("resid_post.1",)}, "one place each"),
+        ({"models": ("a", "b"), **PLAIN}, "one place each"),
     ],
 )
 def test_what_the_format_cannot_express_is_refused(settings: dict, told: str, tmp_path: Path):

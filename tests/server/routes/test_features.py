@@ -1,9 +1,13 @@
 """Features over HTTP, on the tiny lab's index."""
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
+from hooke.features.labels import Label, Score
 from hooke.features.query import Index
+from hooke.server.routes.features import label_facts, label_out
 from tests.cli.tiny_lab import N_FEATURES, TinyLab
 
 HERE = "/api/dictionaries/tiny"
@@ -24,6 +28,22 @@ def get(api: httpx.Client, path: str, **query) -> dict:
     answer = api.get(HERE + path, params=query or None)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def test_a_label_comes_with_its_score_its_null_and_what_n_counts():
+    first = Label(feature=1, text="a", source="rule", kind="token", score=0.6, f1=0.2, n=900, words="")
+    score = Score(
+        scorer="detection", judge="rule", value=0.7, interval=(0.6, 0.8), n=70, null=0.5, null_interval=(0.4, 0.6)
+    )
+    tried = replace(first, score=0.7, n=70, scores=(score,))
+    facts = label_facts(tried)
+    assert (facts.score, facts.null, facts.is_better, facts.n, facts.unit) == (0.7, 0.5, True, 70, "passages")
+    facts = label_facts(first)
+    assert (facts.score, facts.null, facts.is_better, facts.n, facts.unit) == (0.6, None, False, 900, "tokens")
+    assert (label_facts(None).label, label_facts(None).n) == ("", None)
+    (sent,) = label_out(tried).scores
+    assert (sent.scorer, sent.low, sent.null, sent.null_high, sent.is_better) == ("detection", 0.6, 0.5, 0.6, True)
+    assert (label_out(first).scores, label_out(first).unit) == ([], "tokens")
 
 
 def test_pages_of_the_listing_join_to_all_features(api: httpx.Client):

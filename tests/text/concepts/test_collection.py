@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hooke.errors import UnknownName
-from hooke.text.concepts import CONCEPTS, concept
+from hooke.text.concepts import CONCEPTS, concept, open_concept
 
 NAMES = list(CONCEPTS)
 
@@ -39,3 +39,9 @@ def test_length_does_not_tell_the_label(name: str):
 def test_an_unknown_set_is_refused():
     with pytest.raises(UnknownName, match="Did you mean 'sentiment'"):
         concept("sentiments")
+
+
+def test_a_set_is_opened_by_its_name():
+    assert open_concept("sarcasm") == ("sarcasm", list(concept("sarcasm").items()))
+    with pytest.raises(UnknownName, match="or give a .jsonl file"):
+        open_concept("irony")

@@ -44,7 +44,8 @@ def write_saelens(dictionary: Dictionary, folder: Path, *, model: str | None = N
 
 
 def _architecture(config: DictionaryConfig) -> str:
-    if config.kind == "neurons" or config.signed or len(config.reads) > 1 or len(config.writes) > 1:
+    is_of_one = len(config.reads) == len(config.writes) == 1 and not config.models
+    if config.kind == "neurons" or config.signed or not is_of_one:
         raise _inexpressible(config, "its activations are not negative, and it reads one site and writes one")
     if config.reads == config.writes and not config.skip:
         return {"relu": "standard"}.get(config.activation, config.activation)

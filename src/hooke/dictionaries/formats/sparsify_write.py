@@ -73,7 +73,7 @@ def _require_expressible(dictionary: Dictionary) -> bool:
     config = dictionary.config
     if config.activation not in ("topk", "groupmax") or config.signed or config.kind == "neurons":
         raise _inexpressible(dictionary, f"It has topk and groupmax only; this one is of kind {config.kind}.")
-    if len(config.reads) > 1 or len(config.writes) > 1 or config.d_in != config.d_out:
+    if len(config.reads) > 1 or len(config.writes) > 1 or config.models or config.d_in != config.d_out:
         raise _inexpressible(dictionary, "It reads and writes one place each, of the same width.")
     reads, writes = dictionary.reads[0], dictionary.writes[0]
     if reads != writes and (ACROSS.get(reads.kind), reads.layer) != (writes.kind, writes.layer):

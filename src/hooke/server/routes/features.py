@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from hooke.errors import BadRequest, UnknownName
 from hooke.features.card import Card
-from hooke.features.labels import Label
+from hooke.features.labels import Label, Score
 from hooke.features.listing import Filters, Listing
 from hooke.features.query import Index
 from hooke.features.reading import RawReading
@@ -31,6 +31,31 @@ MAX_TEXT = 20_000
 """Characters of a text that is read with the model."""
 
 
+class ScoreOut(BaseModel):
+    """How good a label is by one scorer, on text that it was not made from, beside other features' labels."""
+
+    scorer: str
+    """detection, fuzzing, intruder, simulation, embedding or output; see docs/labels.md."""
+    judge: str
+    """Who answered; 'rule' is the label itself."""
+    value: float
+    """The score."""
+    low: float
+    """Lower end of its 95 % interval over passages."""
+    high: float
+    """Upper end."""
+    n: int
+    """Passages that it is over."""
+    null: float | None
+    """Mean score of other features' labels on the same passages."""
+    null_low: float | None
+    """Where the scores of 95 in 100 of them begin; null where there are too few."""
+    null_high: float | None
+    """Where they end."""
+    is_better: bool
+    """Whether it is better than other features' labels, beyond luck."""
+
+
 class LabelOut(BaseModel):
     """A short explanation of a feature, with how well it predicts the feature."""
 
@@ -41,11 +66,36 @@ class LabelOut(BaseModel):
     kind: str
     """What it is about: token, phrase, form, source, context; 'none' where no simple rule was found."""
     score: float | None
-    """Balanced accuracy on tokens not used to make it; 0.5 is chance."""
+    """Its main score, or balanced accuracy on tokens not used to make it; 0.5 is chance."""
     f1: float | None
     """F1 of the same predictor at the density of what it predicts."""
     n: int
-    """Tokens that the score is over."""
+    """Tokens or passages that the score is over."""
+    unit: Literal["tokens", "passages"]
+    """What n counts."""
+    scores: list[ScoreOut]
+    """Its scores beside other features' labels; none where it was never held against them."""
+
+
+class LabelFacts(BaseModel):
+    """The label of a feature in a list, with how far to trust it."""
+
+    label: str
+    """The label, empty where it has none."""
+    kind: str
+    """Kind of the label, empty where it has none."""
+    score: float | None
+    """Balanced accuracy of the label; 0.5 is chance."""
+    f1: float | None
+    """F1 of the label."""
+    n: int | None
+    """Tokens or passages that the score is over."""
+    unit: Literal["tokens", "passages"]
+    """What n counts."""
+    null: float | None
+    """What other features' labels score on the same passages; null where it was never held against them."""
+    is_better: bool
+    """Whether it is better than they are, beyond luck."""
 
 
 class Hidden(BaseModel):
@@ -79,25 +129,17 @@ class Facet(BaseModel):
     """Most frequent first."""
 
 
-class FeatureRow(BaseModel):
-    """A feature in a list."""
+class FeatureRow(LabelFacts):
+    """A feature in a list, with its best label."""
 
     feature: int
     """Its number."""
     address: str
     """site/number@dictionary."""
-    label: str
-    """Its best label, empty where it has none."""
-    kind: str
-    """Kind of that label, empty where it has none."""
     source: str
     """Who made that label."""
     part: str
     """The part of the corpus that is most over-represented among its firings."""
-    score: float | None
-    """Balanced accuracy of the label."""
-    f1: float | None
-    """F1 of the label."""
     density: float
     """Share of counted tokens on which it is active."""
     max: float
@@ -398,7 +440,49 @@ async def read_raw(here: Residents, index: Index, client: str, text: str) -> Raw
 
 def label_out(label: Label) -> LabelOut:
     """A label as it is sent."""
-    return LabelOut(text=label.text, source=label.source, kind=label.kind, score=label.score, f1=label.f1, n=label.n)
+    return LabelOut(
+        text=label.text,
+        source=label.source,
+        kind=label.kind,
+        score=label.score,
+        f1=label.f1,
+        n=label.n,
+        unit=label.unit,
+        scores=[_score_out(score) for score in label.scores],
+    )
+
+
+def _score_out(score: Score) -> ScoreOut:
+    null_low, null_high = score.null_interval or (None, None)
+    return ScoreOut(
+        scorer=score.scorer,
+        judge=score.judge,
+        value=score.value,
+        low=score.interval[0],
+        high=score.interval[1],
+        n=score.n,
+        null=score.null,
+        null_low=null_low,
+        null_high=null_high,
+        is_better=score.beats_null,
+    )
+
+
+def label_facts(label: Label | None) -> LabelFacts:
+    """The label of a feature in a list."""
+    if label is None:
+        return LabelFacts(label="", kind="", score=None, f1=None, n=None, unit="tokens", null=None, is_better=False)
+    main = label.main
+    return LabelFacts(
+        label=label.text,
+        kind=label.kind,
+        score=label.score,
+        f1=label.f1,
+        n=label.n,
+        unit=label.unit,
+        null=label.null,
+        is_better=main is not None and main.beats_null,
+    )
 
 
 def feature_rows(index: Index, listing: Listing, features: Sequence[int]) -> list[FeatureRow]:
@@ -411,12 +495,9 @@ def feature_rows(index: Index, listing: Listing, features: Sequence[int]) -> lis
             FeatureRow(
                 feature=feature,
                 address=index.address(feature),
-                label=label.text if label else "",
-                kind=label.kind if label else "",
+                **label_facts(label).model_dump(),
                 source=label.source if label else "",
                 part=listing.value("part", feature),
-                score=label.score if label else None,
-                f1=label.f1 if label else None,
                 density=float(listing.density[feature]),
                 max=float(listing.max[feature]),
             )

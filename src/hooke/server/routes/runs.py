@@ -16,6 +16,8 @@ router = APIRouter(prefix="/api/runs", tags=["runs"])
 
 ABOUT = {
     "loss": "what training lowers: reconstruction error and whatever the kind adds to it",
+    "divergence": "nats per token by which predictions on the reconstruction differ from the model's own",
+    "error": "squared error of the reconstruction over each token's squared distance from the mean",
     "fvu": "share of variance unexplained, on the batch in hand",
     "l0": "active features per token",
     "dead_share": "share of features that have not fired for long",

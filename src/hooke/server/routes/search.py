@@ -31,7 +31,18 @@ from hooke.features.search import (
     spans_of,
 )
 from hooke.server.residents import Residents
-from hooke.server.routes.features import MAX_TEXT, Client, Here, Hidden, cursor_after, place_of, read_raw, rounded
+from hooke.server.routes.features import (
+    MAX_TEXT,
+    Client,
+    Here,
+    Hidden,
+    LabelFacts,
+    cursor_after,
+    label_facts,
+    place_of,
+    read_raw,
+    rounded,
+)
 
 router = APIRouter(prefix="/api/dictionaries/{dictionary}", tags=["search"])
 
@@ -60,21 +71,13 @@ class HitDetail(BaseModel):
     """text, examples: the feature's activation on each of these tokens."""
 
 
-class SearchHit(BaseModel):
-    """A feature that a search found."""
+class SearchHit(LabelFacts):
+    """A feature that a search found, with the label that was found, else its best one."""
 
     feature: int
     """Its number."""
     address: str
     """site/number@dictionary."""
-    label: str
-    """The label that was found, else its best one; empty where it has none."""
-    kind: str
-    """Kind of the label."""
-    score: float | None
-    """Balanced accuracy of the label."""
-    f1: float | None
-    """F1 of the label."""
     density: float
     """Share of counted tokens on which it is active."""
     max: float
@@ -281,10 +284,7 @@ def _hit(index: Index, feature: int, label: Label | None, detail: HitDetail) -> 
     return SearchHit(
         feature=feature,
         address=index.address(feature),
-        label=label.text if label else "",
-        kind=label.kind if label else "",
-        score=label.score if label else None,
-        f1=label.f1 if label else None,
+        **label_facts(label).model_dump(),
         density=float(index.densities[feature]),
         max=float(index.maxima[feature]),
         hit=detail,

@@ -34,3 +34,22 @@ export function sharesOf(map: FeatureMap, colour: "score" | "density" | "none"):
   if (colour === "score") return map.score.map((score) => (score - 0.5) * 2);
   return map.density.map((density) => (Math.log10(Math.max(density, 1e-6)) + 5) / 4);
 }
+
+/** A pair of features that fire together, by the places of both. */
+export interface Line {
+  from: number;
+  to: number;
+  /** Its PMI as a share of the largest that is drawn. */
+  share: number;
+}
+
+/** Lines between the points of pairs; a pair of which one end is not on the map is left out. */
+export function linesOf(map: FeatureMap, pairs: readonly { one: number; other: number; pmi: number }[]): Line[] {
+  const places = new Map<number, number>();
+  map.feature.forEach((feature, place) => places.set(feature, place));
+  const most = Math.max(...pairs.map((pair) => pair.pmi), 1e-9);
+  return pairs.flatMap(({ one, other, pmi }) => {
+    const from = places.get(one), to = places.get(other);
+    return from === undefined || to === undefined ? [] : [{ from, to, share: Math.max(0, pmi) / most }];
+  });
+}

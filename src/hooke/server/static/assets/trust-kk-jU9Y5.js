@@ -1,0 +1,1 @@
+import{i as e,r as t}from"./numerals-D9ytL7C4.js";function n(n){if(!n.label)return``;if(n.score===null)return`no score`;let i=n.null===null?``:`, others’ labels ${t(n.null)}`;return`accuracy ${t(n.score)}${i}, n = ${e(n.n)} ${n.unit}${r(n)}`}function r(e){return e.null===null||e.is_better?``:`: not shown to be better`}export{n as t};
