@@ -252,6 +252,11 @@ def _shown(name: str, model: str, evidence: "hooke.directions.evidence.Evidence"
     if evidence.near_area is not None:
         notes.append(note(f"on texts that look like the other label: AUROC {number(evidence.near_area)}"))
     notes += [
+        note(f"{one.name} lies surely below chance: what it learnt means the other label in the groups held out")
+        for one in evidence.baselines
+        if one.area is not None and one.area.interval[1] < 0.5
+    ]
+    notes += [
         note(
             f"where 1 text in 1,000 has the concept, {percent(precision_at(0.001, one.recall.value, one.rate))} of the "
             f"alarms at {percent(one.rate)} would be right"
