@@ -127,7 +127,7 @@ class Evidence:
         n, method = self.n_positive + self.n_negative, str(self.choice)
         found = [
             Finding(
-                claim=f"AUROC of '{self.concept}' on groups held out",
+                claim=f"AUROC of '{self.concept}' on groups held out, beside {one.name}",
                 value=self.area.value,
                 interval=self.area.interval,
                 n=n,
