@@ -26,6 +26,7 @@ VERB_NAMES = {
     "path-patch", "discover", "heads", "study list", "study run", "graph list",
     "graph show", "graph validate", "graph intervene", "graph prune", "graph paths", "graph groups",
     "graph group", "graph ungroup", "graph aggregate", "graph diff", "graph export", "graph attention", "graph heads",
+    "probe fit", "probe list", "probe show", "probe score", "direction make", "direction list", "direction show",
 }  # fmt: skip
 
 

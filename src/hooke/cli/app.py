@@ -94,6 +94,19 @@ VERBS: dict[str, tuple[str, str]] = {
         "Fit a tuned or a Jacobian lens to a model, and measure it on held-out text.",
     ),
     "steer": ("steer:steer", "Turn a feature up and down, and show what the model says."),
+    "probe fit": (
+        "probe:fit",
+        "Fit a probe to labelled texts: chosen on one part, measured once on another, beside its baselines.",
+    ),
+    "probe list": ("probe:list_probes", "List the probes in the lab, with what may be said of each."),
+    "probe show": ("probe:show", "Show what was measured of a probe, beside its baselines."),
+    "probe score": ("probe:score", "Score a text, or each text of a file, token by token."),
+    "direction make": (
+        "direction:make",
+        "Make a direction: from labelled texts, of a feature, learnt through the model, or of a persona.",
+    ),
+    "direction list": ("direction:list_directions", "List the directions in the lab."),
+    "direction show": ("direction:show", "Show where a direction comes from, and what it was measured to do."),
     "trace": ("trace:trace", "Trace what a model's next token is made of: nodes, edges, and an account that closes."),
     "patch": ("patch:patch", "Put into one run what a component was on another prompt, and see what becomes of it."),
     "path-patch": (
@@ -162,6 +175,8 @@ NOUNS = {
     "model": "Models: what can be loaded, its sites, and talking to it.",
     "dictionary": "Dictionaries: what there is, and how good it is.",
     "concept": "Concepts: sets of labelled texts, and which features tell them.",
+    "probe": "Probes: directions that tell a concept, with what they must be better than.",
+    "direction": "Directions: vectors at a site that are read, or added to steer.",
     "graph": "Attribution graphs: those in the lab, one node's edges, files for other tools.",
     "study": "Studies: questions to a real model that anyone can put again.",
     "specimen": "Specimens: small models whose mechanism is known, to try instruments on.",

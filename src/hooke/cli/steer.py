@@ -16,6 +16,8 @@ from hooke.pages.numerals import number
 from hooke.sites import parse_feature
 
 if TYPE_CHECKING:
+    import torch
+
     import hooke.directions.arms
     import hooke.directions.response
     import hooke.features.query
@@ -33,10 +35,11 @@ def steer(
     prompt: str = PROMPT,
     /,
     *,
-    strengths: tuple[float, ...] = (0.5, 1.0, 2.0),
+    strengths: tuple[float, ...] = (),
     dose_response: bool = False,
     edits: Path | None = None,
     recipe: Path | None = None,
+    direction: str | None = None,
     max_tokens: int = 40,
     seed: int = 0,
     where: IndexOptions = IndexOptions(),
@@ -47,7 +50,8 @@ def steer(
 
     The feature's decoder row is added to the stream at every token but the first, in units of the feature's largest
     activation. Each text stands beside the one without edits and the one with a random direction of the same norm.
-    With --recipe the first word is the prompt: the recipe says which features, and how much of them.
+    With --recipe the first word is the prompt: the recipe says which features, and how much of them. With --direction
+    it is, too: strengths are then shares of the median length of the stream, so that directions can be compared.
 
     Parameters
     ----------
@@ -56,21 +60,28 @@ def steer(
     prompt
         What the model goes on with.
     strengths
-        In units of the feature's largest activation; negative ones turn it down.
+        In units of the feature's largest activation, 0.5, 1 and 2 unless given; negative ones turn it down. Of a
+        direction, shares of the stream's median length, 0.1, 0.2 and 0.4 unless given.
     dose_response
         Measure strength against the probability of the tokens that it promotes and against perplexity, too.
     edits
         A JSON file of further edits that are in force in every arm but the baseline.
     recipe
         A JSON file with a recipe, as the microscope saves it, in place of a feature and strengths.
+    direction
+        A direction of the lab, in place of a feature; see `hooke direction make`.
     max_tokens
         Tokens of each text.
     seed
         Seed of the random directions.
     """
     from hooke.dictionaries.carried import carried_words
-    from hooke.models.edits import edits_from_json
 
+    if direction is not None:
+        return _steer_by_direction(
+            direction, feature, prompt, recipe is not None, edits, strengths, dose_response, max_tokens, seed, where,
+            loading, everywhere,
+        )  # fmt: skip
     if recipe is not None:
         return _steer_by_recipe(
             recipe, feature, prompt, edits, dose_response, max_tokens, seed, where, loading, everywhere
@@ -80,14 +91,13 @@ def steer(
     address = parse_feature(feature)
     index = where.open(everywhere.lab, dictionary=address.dictionary)
     card = index.card(address.index)
-    more = edits_from_json(_text_of(edits)) if edits else []
-    if not strengths or 0 in strengths:
-        raise BadRequest(f"Strengths cannot be {strengths}.", "", "Give one or more numbers other than 0.")
+    more = _edits_of(edits)
+    strengths = chosen_strengths(strengths, (0.5, 1.0, 2.0))
     model = where.load_model(index, loading, everywhere.lab)
     said = _say_all(model, index, address.index, prompt, strengths, more, max_tokens, seed)
     measured = respond(model, index, address.index, strengths=None, seed=seed) if dose_response else None
     label = card.label.text if card.label else "no label"
-    shown = [title(index.address(address.index), label), _texts(said)]
+    shown = [title(index.address(address.index), label), said_table(said)]
     shown.append(note("surprise: nats per token of the text under the model without edits"))
     shown.append(note(f"{index.manifest.dictionary}: {carried_words(index.manifest.dictionary, everywhere.lab)}"))
     if measured is not None:
@@ -97,6 +107,34 @@ def steer(
         index, f"Steering {data['feature']}", lambda: _page(prompt, said, [measured] if measured else [], label)
     )
     return Answer(data=data | {"dose_response": measured}, shown=tuple(shown))
+
+
+def _steer_by_direction(
+    direction: str,
+    words: str,
+    prompt: str,
+    has_recipe: bool,
+    edits: Path | None,
+    strengths: tuple[float, ...],
+    dose_response: bool,
+    max_tokens: int,
+    seed: int,
+    where: IndexOptions,
+    loading: ModelOptions,
+    everywhere: Everywhere,
+) -> Answer:
+    from hooke.cli.steer_direction import steer_direction
+
+    if has_recipe or (words and prompt != PROMPT) or where.html or where.index:
+        raise BadRequest(
+            "A direction is steered by itself.",
+            "Found it with a feature, --recipe, --html or --index.",
+            "Write: hooke steer PROMPT --direction NAME",
+        )
+    said, more = words or prompt, _edits_of(edits)
+    return steer_direction(
+        direction, said, strengths, dose_response, more, max_tokens, seed, where.model, loading, everywhere
+    )
 
 
 def _steer_by_recipe(
@@ -167,9 +205,13 @@ def _page(
     return parts | {f"Dose-response of {one.name}": response_view(one, label=label) for one in measured}
 
 
-def _text_of(path: Path) -> str:
+def _edits_of(path: Path | None) -> list:
+    from hooke.models.edits import edits_from_json
+
+    if path is None:
+        return []
     try:
-        return path.read_text(encoding="utf-8")
+        return edits_from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise BadRequest(f"'{path}' could not be read.", f"{error}.", "Give a JSON file of edits.") from error
 
@@ -187,23 +229,50 @@ def _say_all(
     import torch
 
     from hooke.dictionaries.crosscoders import rows_at
-    from hooke.directions.arms import say
-    from hooke.directions.controls import random_like
-    from hooke.models.edits import Add
     from hooke.sites import parse_site
 
     unit, site = float(index.card(feature).max), index.manifest.site
     row = rows_at(index.dictionary, torch.tensor([feature]), parse_site(site), index.manifest.model)[0]
-    drawn = random_like(row, generator=np.random.default_rng(seed))
+    return say_along(model, site, row * unit, prompt, strengths, more, max_tokens, seed)
+
+
+def chosen_strengths(given: tuple[float, ...], usual: tuple[float, ...]) -> tuple[float, ...]:
+    """The strengths that were asked for, or the usual ones.
+
+    Raises:
+        BadRequest: one of them is 0.
+    """
+    if 0 in given:
+        raise BadRequest(f"Strengths cannot be {given}.", "", "Give one or more numbers other than 0.")
+    return given or usual
+
+
+def say_along(
+    model: "hooke.models.model.Model",
+    site: str,
+    step: "torch.Tensor",
+    prompt: str,
+    strengths: Sequence[float],
+    more: list,
+    max_tokens: int,
+    seed: int,
+) -> list["hooke.directions.arms.Said"]:
+    """What the model says without edits, with strength · step added, and with a random direction of the same norm."""
+    from hooke.directions.arms import say
+    from hooke.directions.controls import random_like
+    from hooke.models.edits import Add
+
+    drawn = random_like(step, generator=np.random.default_rng(seed))
     found = [say(model, prompt, [], name="baseline", max_tokens=max_tokens)]
-    for name, direction in (("treated", row), ("random", drawn)):
+    for name, one in (("treated", step), ("random", drawn)):
         for strength in strengths:
-            edit = Add(site=site, vector=direction, scale=strength * unit, positions="1:")
+            edit = Add(site=site, vector=one, scale=strength, positions="1:")
             found.append(say(model, prompt, [edit, *more], name=name, strength=strength, max_tokens=max_tokens))
     return found
 
 
-def _texts(said: Sequence["hooke.directions.arms.Said"]) -> RenderableType:
+def said_table(said: Sequence["hooke.directions.arms.Said"]) -> RenderableType:
+    """Arm by arm, what the model says."""
     rows = [(one.name, number(one.strength), number(one.surprise), one.text) for one in said]
     return table(("", "strength>", "surprise>", "the model goes on"), rows)
 

@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from hooke.dictionaries import Dictionary
+from hooke.directions.token_rows import counted
 from hooke.errors import BadRequest
 from hooke.evaluate.quality import Quality, Row, Subject, UnitScores, estimate_units
 from hooke.progress import track
@@ -70,15 +71,8 @@ def read_texts(subjects: Sequence[Subject], texts: Sequence[str]) -> Reads:
             run = model.run(list(texts[start : start + _BATCH]), capture=sites, logits=False)
             for site in sites:
                 rows = zip(run[site].flatten(2).float().cpu(), run.tokens.mask.cpu(), strict=True)
-                found.setdefault((name, site), []).extend(row[_counted(mask)] for row, mask in rows)
+                found.setdefault((name, site), []).extend(row[counted(mask)] for row, mask in rows)
     return found
-
-
-def _counted(mask: Bool[Tensor, " pos"]) -> Bool[Tensor, " pos"]:
-    """A text's tokens but the first, or the first where there is no other."""
-    counted = mask.clone()
-    counted[int(mask.int().argmax())] = int(mask.sum()) == 1
-    return counted
 
 
 def sparse_probing(

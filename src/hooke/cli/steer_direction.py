@@ -1,0 +1,55 @@
+"""`hooke steer --direction`: a direction of the lab turned up while the model speaks."""
+
+from hooke.cli.answer import Answer
+from hooke.cli.options import Everywhere, ModelOptions
+from hooke.cli.steer import HELD_OUT, chosen_strengths, said_table, say_along, show_response
+from hooke.cli.terminal import note, title
+from hooke.pages.numerals import number
+
+USUAL = (0.1, 0.2, 0.4)
+
+
+def steer_direction(
+    name: str,
+    prompt: str,
+    strengths: tuple[float, ...],
+    dose_response: bool,
+    more: list,
+    max_tokens: int,
+    seed: int,
+    ref: str | None,
+    loading: ModelOptions,
+    everywhere: Everywhere,
+) -> Answer:
+    """What the model says with strength · length of the stream · unit direction added, and the dose-response of it."""
+    from hooke.directions import steer
+    from hooke.directions.direction import check_fits, load_direction
+    from hooke.directions.typical_norm import typical_norm
+    from hooke.sites import parse_site
+    from hooke.text.corpora import open_corpus
+    from hooke.text.windows import WindowConfig, windows
+
+    strengths = chosen_strengths(strengths, USUAL)
+    found = load_direction(everywhere.lab, name)
+    model = loading.load(ref or found.made.model, everywhere.lab)
+    check_fits(found, model)
+    site = parse_site(found.site)
+    text = next(windows(open_corpus(HELD_OUT), model.tokenizer, WindowConfig(context=64, batch=8)))
+    unit = typical_norm(model, site, text)
+    said = say_along(model, found.site, found.unit * unit, prompt, strengths, more, max_tokens, seed)
+    measured = None
+    if dose_response:
+        config = steer.SteerConfig(strengths=strengths, seed=seed)
+        measured = steer.dose_response(
+            model, site, found.unit, text, name=name, unit=unit, text_name=HELD_OUT, config=config
+        )
+    about = (
+        f"strength: share of the median length of {site}, {number(unit)}, which is "
+        f"{number(unit / float(found.vector.norm()))} times the vector's own · surprise: nats per token of the text "
+        "under the model without edits"
+    )
+    shown = [title(name, f"{found.made.method} of '{found.made.concept}'"), said_table(said), note(about)]
+    if measured is not None:
+        shown += ["", *show_response(measured)]
+    data = {"direction": name, "site": found.site, "unit": unit, "prompt": prompt, "said": said}
+    return Answer(data=data | {"dose_response": measured}, shown=tuple(shown))
