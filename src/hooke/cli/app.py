@@ -125,6 +125,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Train crosscoders on a planted pair of models, and see which features they call exclusive to one of them.",
     ),
     "specimen build": ("specimen:build", "Keep a specimen, its twin and its random control in the lab."),
+    "gateway serve": ("gateway:serve", "Serve a model as OpenAI does, with monitors and steering by registered name."),
+    "gateway key add": ("gateway:add", "Make a key for the gateway; its secret is shown once."),
+    "gateway key list": ("gateway:list_keys", "List the gateway's keys and what each may do."),
+    "gateway key remove": ("gateway:remove", "Take a key away; a gateway that runs refuses it at once."),
     "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),
     "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),
 }
@@ -135,6 +139,8 @@ NOUNS = {
     "graph": "Attribution graphs: those in the lab, one node's edges, files for other tools.",
     "study": "Studies: questions to a real model that anyone can put again.",
     "specimen": "Specimens: small models whose mechanism is known, to try instruments on.",
+    "gateway": "The gateway: a model for other programs, watched by monitors.",
+    "gateway key": "Keys: who may ask the gateway, and for what.",
 }
 
 ABOUT = (
@@ -155,11 +161,13 @@ def build_app() -> App:
     )
     nouns: dict[str, App] = {"": app}
     for rank, (words, (place, about)) in enumerate(VERBS.items()):
-        noun, _, verb = words.rpartition(" ")
-        if noun not in nouns:
-            nouns[noun] = App(name=noun, help=NOUNS[noun], sort_key=rank)
-            app.command(nouns[noun])
-        nouns[noun].command(f"hooke.cli.{place}", name=verb, help=about, sort_key=rank)
+        *path, verb = words.split()
+        for depth, part in enumerate(path):
+            noun = " ".join(path[: depth + 1])
+            if noun not in nouns:
+                nouns[noun] = App(name=part, help=NOUNS[noun], sort_key=rank)
+                nouns[" ".join(path[:depth])].command(nouns[noun])
+        nouns[" ".join(path)].command(f"hooke.cli.{place}", name=verb, help=about, sort_key=rank)
     return app
 
 
@@ -261,9 +269,9 @@ def _wrong_words(error: CycloptsError, words: list[str]) -> BadRequest:
 
 def _no_verb(words: list[str]) -> BadRequest:
     """What is said of words that name no verb. cyclopts' own message would import every verb to list them."""
-    noun = words[0] if words[0] in NOUNS else ""
+    noun = max((one for one in NOUNS if words[: one.count(" ") + 1] == one.split()), key=len, default="")
     page = f"`hooke {noun} --help`" if noun else "`hooke --help`"
-    word = words[1] if noun else words[0]
+    word = words[len(noun.split())]
     if word.startswith("-"):
         return BadRequest(f"'{word}' stands where a verb should.", "", f"Put options behind the verb; see {page}.")
     verbs = [name.removeprefix(f"{noun} ") for name in VERBS if name.startswith(noun)]
