@@ -36,13 +36,8 @@ class Feed:
     def tell(self, owner: str, event: dict[str, Any]) -> None:
         """An event of a request, or of the gateway itself; `owner` is the name of the request's key."""
         for reader in self._readers:
-            if not reader.wants(owner):
-                continue
-            if reader.events.full():
-                reader.events.get_nowait()
-                reader.n_lost += 1
-                self._on_lost()
-            reader.events.put_nowait(event)
+            if reader.wants(owner):
+                self._put(reader, event)
 
     def read(self, owner: str, wants: Callable[[str], bool]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Events of the owners that are wanted, by kind, until the feed closes; how many were lost on the way, too.
@@ -69,6 +64,11 @@ class Feed:
     def close(self) -> None:
         """End every reader's stream."""
         for reader in self._readers:
-            if reader.events.full():
-                reader.events.get_nowait()
-            reader.events.put_nowait(None)
+            self._put(reader, None)
+
+    def _put(self, reader: _Reader, event: dict[str, Any] | None) -> None:
+        if reader.events.full():
+            reader.events.get_nowait()
+            reader.n_lost += 1
+            self._on_lost()
+        reader.events.put_nowait(event)

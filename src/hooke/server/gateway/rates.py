@@ -24,7 +24,7 @@ class Rates:
     def take(self, key: Key) -> float:
         """Begin a request: 0 where it may go on, else the seconds after which to try again."""
         now, per_second = self._now(), key.per_minute / 60
-        use = self._used.setdefault(key.hash, _Use(key.per_minute, now))
+        use = self._used.setdefault(key.hash, _Use(float(key.per_minute), now))
         use.left = min(float(key.per_minute), use.left + (now - use.at) * per_second)
         use.at = now
         if use.n_open >= key.at_once:
