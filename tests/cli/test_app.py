@@ -21,7 +21,9 @@ VERB_NAMES = {
     "fit-lens", "label", "serve", "doctor", "specimen list", "specimen recover", "specimen score",
     "specimen show", "specimen build", "specimen superposition", "specimen dictionaries",
     "specimen crosscoders", "trace", "patch",
-    "path-patch", "discover", "heads", "study list", "study run", "graph list",
+    "monitor list", "monitor fit", "monitor calibrate", "monitor eval", "monitor run", "monitor redteam",
+    "monitor drift", "monitor card", "monitor verify-log", "monitor export-log", "monitor erase-text",
+    "monitor new-key", "path-patch", "discover", "heads", "study list", "study run", "graph list",
     "graph show", "graph validate", "graph intervene", "graph prune", "graph paths", "graph groups",
     "graph group", "graph ungroup", "graph aggregate", "graph diff", "graph export", "graph attention", "graph heads",
 }  # fmt: skip
