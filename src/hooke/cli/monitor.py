@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Literal
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions
 from hooke.cli.terminal import note, table, title
+from hooke.configs import to_dict
 from hooke.errors import BadRequest
 from hooke.pages.numerals import interval, percent
 
 if TYPE_CHECKING:
+    import hooke.directions.probe
     import hooke.lab
     import hooke.models.model
+    import hooke.monitors.cascade
     import hooke.monitors.evaluation
     import hooke.monitors.fit
     import hooke.monitors.spec
@@ -28,7 +31,7 @@ def list_monitors(*, everywhere: Everywhere = Everywhere()) -> Answer:
     rows = [(one.name, one.about, _level(one.watch), _level(one.act), one.action.do, _until(one)) for one in specs]
     shown = table(("name", "looks for", "watch>", "act>", "action", "calibrated until"), rows)
     empty = note("No monitors yet: make one with `hooke monitor fit`.")
-    return Answer(data={"monitors": specs}, shown=(shown if rows else empty,))
+    return Answer(data={"monitors": [to_dict(one) for one in specs]}, shown=(shown if rows else empty,))
 
 
 def _level(value: float | None) -> str:
@@ -100,10 +103,8 @@ def fit(
     items = labelled_texts(texts, form)
     opened = loading.load(model, lab)
     if probe is None:
-        sites = opened.expand(site or _layers(opened))
-        found = fit_probe(
-            opened, part(items, seed=seed), sites, name=name, concept=texts, method=method, seed=seed, longest=longest
-        )
+        parts, sites = part(items, seed=seed), opened.expand(site or _layers(opened))
+        found = fit_probe(opened, parts, sites, name=name, concept=texts, method=method, seed=seed, longest=longest)
         save_probe(lab, found)
     else:
         found = load_probe(lab, probe)
@@ -111,21 +112,18 @@ def fit(
     told = about or (CONCEPTS[texts].about if texts in CONCEPTS else f"Texts as in {texts}.")
     spec = monitor_of(opened, found, name=name, about=told, warm_up=warm_up)
     folder = save_spec(lab, spec)
-    record = FitRecord(
-        texts=texts,
-        fingerprint=texts_fingerprint(items),
-        form=form,
-        seed=seed,
-        longest=longest,
-        was_fitted=probe is None,
-    )
-    save_result(lab, name, "fit", record)
-    areas = found.made.settings.get("areas_when_chosen", {})
-    rows = [(one, f"{area:.3f}", "chosen" if one in found.sites else "") for one, area in areas.items()]
+    marks = {"texts": texts, "fingerprint": texts_fingerprint(items), "form": form, "seed": seed, "longest": longest}
+    save_result(lab, name, "fit", FitRecord(**marks, was_fitted=probe is None))
+    return _fitted(spec, found, folder)
+
+
+def _fitted(spec: "hooke.monitors.spec.MonitorSpec", probe: "hooke.directions.probe.Probe", folder: Path) -> Answer:
+    areas = probe.made.settings.get("areas_when_chosen", {})
+    rows = [(one, f"{area:.3f}", "chosen" if one in probe.sites else "") for one, area in areas.items()]
     return Answer(
-        data={"spec": spec, "probe": found.name, "sites": list(found.sites), "areas": areas, "folder": folder},
+        data={"spec": to_dict(spec), "probe": probe.name, "sites": list(probe.sites), "areas": areas, "folder": folder},
         shown=(
-            title(name, told),
+            title(spec.name, spec.about),
             table(("site", "area on the choosing texts>", ""), rows),
             note("Not calibrated: `hooke monitor calibrate` sets its thresholds on ordinary traffic."),
         ),
@@ -177,13 +175,13 @@ def calibrate(
     from hooke.monitors.spec import load_spec, save_spec
     from hooke.monitors.stream import open_monitor
     from hooke.monitors.traffic import Reference
-    from hooke.monitors.transcripts import ordinary_texts, score_texts, texts_fingerprint
+    from hooke.monitors.transcripts import forms_of, ordinary_texts, score_texts, texts_fingerprint
     from hooke.text.corpora import open_corpus
 
     lab = everywhere.lab
     spec, record = load_spec(lab, name).uncalibrated(), fit_record(lab, name)
-    texts = ordinary_texts(open_corpus(corpus), documents)
     opened = loading.load(model, lab)
+    texts = ordinary_texts(open_corpus(corpus), documents, forms=forms_of(opened))
     monitor = open_monitor(spec, opened, lab)
     peaks = [one.peaks[0] for one in score_texts(opened, [monitor], texts, longest=record.longest)]
     choosing = part(labelled_texts(record.texts, record.form), seed=record.seed).choose if record.was_fitted else ()
@@ -192,7 +190,7 @@ def calibrate(
     spec = calibrated(
         spec,
         peaks,
-        traffic=f"{documents} documents of {corpus}, plain and chat",
+        traffic=f"{documents} documents of {corpus}, {' and '.join(forms_of(opened))}",
         fingerprint=fingerprint,
         targets={"watch": watch, "act": act},
         labelled=[(one.peaks[0], bool(one.text.label)) for one in scored],
@@ -207,7 +205,7 @@ def calibrate(
         for level, one in spec.calibration.certificates.items()
     ]
     return Answer(
-        data={"spec": spec},
+        data={"spec": to_dict(spec)},
         shown=(
             title(name, f"calibrated until {spec.calibration.expires}"),
             table(("level", "threshold>", "target>", "above>", "at most, 95 %>"), rows),

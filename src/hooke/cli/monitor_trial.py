@@ -84,6 +84,10 @@ def redteam(
         others={one: (open_monitor(own, opened, lab), own.act or 0.0) for one, own in others.items()},
     )
     save_result(lab, name, "redteam", found)
+    return _attacked(name, found)
+
+
+def _attacked(name: str, found: "hooke.monitors.redteam.RedTeam") -> Answer:
     broken = ", ".join(found.broken_by)
     return Answer(
         data={"redteam": found, "broken_by": found.broken_by},
@@ -167,7 +171,7 @@ def drift(
     from hooke.monitors.spec import load_spec
     from hooke.monitors.stream import open_monitor
     from hooke.monitors.traffic import Reference
-    from hooke.monitors.transcripts import ordinary_texts, score_texts
+    from hooke.monitors.transcripts import forms_of, ordinary_texts, score_texts
     from hooke.text.corpora import open_corpus
 
     lab = everywhere.lab
@@ -183,7 +187,7 @@ def drift(
             exit_code=1,
         )
     alarm = DriftAlarm(reference.known(), alpha=alpha)
-    texts = ordinary_texts(open_corpus(corpus), documents, skip=skip)
+    texts = ordinary_texts(open_corpus(corpus), documents, skip=skip, forms=forms_of(opened))
     longest = fit_record(lab, name).longest
     peaks = [one.peaks[0] for one in score_texts(opened, [open_monitor(spec, opened, lab)], texts, longest=longest)]
     capitals = [alarm.see(peak) for peak in peaks]
