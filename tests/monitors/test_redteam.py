@@ -1,15 +1,13 @@
 """A monitor under attack, and what is said of it."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from torch import Tensor
 
 from hooke.errors import BadRequest
 from hooke.monitors.attacks import AttackConfig
-from hooke.monitors.redteam import attack, hardened, target_of
+from hooke.monitors.redteam import attack, target_of
 from hooke.monitors.rewriting import FAMILIES
 from hooke.monitors.stream import OpenMonitor, open_monitor
 from tests.monitors.planted import planted_spec, specimen, texts_of
@@ -58,22 +56,6 @@ def test_rewordings_and_prefixes_stand_beside_doing_nothing(tmp_path: Path) -> N
     assert "T3" in told.broken_by
     unbroken = replace(told, families=(), curves=(replace(curve, looks=curve.looks[:1]),))
     assert unbroken.broken_by == ()
-
-
-def test_each_round_attacks_what_was_fitted_on_the_attacks_before(tmp_path: Path) -> None:
-    found = specimen()
-    monitor, threshold = _opened(tmp_path)
-    target = target_of(found.model, monitor, texts_of(found), threshold, n=2)
-    seen: list[int] = []
-
-    def refit(prefixes: Sequence[Tensor]) -> tuple[OpenMonitor, float]:
-        seen.append(len(prefixes))
-        return monitor, -1e9
-
-    first, *later = hardened(target, replace(SHORT, steps=4), rounds=2, refit=refit)
-    assert seen == [1, 2]
-    assert first.looks[0].caught == 2
-    assert [one.looks[-1].caught for one in later] == [2, 2]
 
 
 def test_what_cannot_be_attacked_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`hooke monitor redteam | drift | card`: a monitor attacked, held against today's traffic, and described."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +12,12 @@ from hooke.errors import BadRequest
 from hooke.pages.numerals import interval, percent
 
 if TYPE_CHECKING:
+    import hooke.lab
+    import hooke.models.model
+    import hooke.monitors.attacks
+    import hooke.monitors.fit
     import hooke.monitors.redteam
+    import hooke.monitors.spec
 
 
 def redteam(
@@ -25,6 +31,7 @@ def redteam(
     length: int = 8,
     weight: float = 0.1,
     against: tuple[str, ...] = (),
+    rounds: int = 0,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
@@ -52,6 +59,8 @@ def redteam(
         Share of the attacker's loss that is for the model to go on as before; the rest is for not being seen.
     against
         Another calibrated monitor that the last prefix is tried on; may be given several times.
+    rounds
+        How often the probe is fitted anew on the prefixes that T3 found, and attacked again.
     seed
         Seed of the first prefix.
     """
@@ -83,8 +92,44 @@ def redteam(
         config=config,
         others={one: (open_monitor(own, opened, lab), own.act or 0.0) for one, own in others.items()},
     )
+    if rounds:
+        found = replace(found, rounds=_rounds(opened, lab, spec, record, config, texts=texts, rounds=rounds))
     save_result(lab, name, "redteam", found)
     return _attacked(name, found)
+
+
+def _rounds(
+    model: "hooke.models.model.Model",
+    lab: "hooke.lab.Lab",
+    spec: "hooke.monitors.spec.MonitorSpec",
+    record: "hooke.monitors.fit.FitRecord",
+    config: "hooke.monitors.attacks.AttackConfig",
+    *,
+    texts: int,
+    rounds: int,
+) -> "tuple[hooke.monitors.redteam.Curve, ...]":
+    from hooke.monitors.hardening import hardened, refitting
+    from hooke.monitors.measure import unseen
+    from hooke.monitors.redteam import target_of
+    from hooke.monitors.results import load_result
+    from hooke.monitors.stream import open_monitor
+    from hooke.monitors.traffic import Reference
+    from hooke.monitors.transcripts import forms_of, ordinary_texts
+    from hooke.text.corpora import open_corpus
+
+    reference = load_result(lab, spec.name, "traffic", Reference)
+    if reference is None or spec.calibration is None or not record.was_fitted:
+        raise BadRequest(
+            f"'{spec.name}' cannot be fitted anew.",
+            "It was not fitted and calibrated here.",
+            "Use `hooke monitor fit` without --probe, then `hooke monitor calibrate`.",
+        )
+    fit, test = unseen(record)
+    target = target_of(model, open_monitor(spec, model, lab), test, spec.act or 0.0, n=texts)
+    ordinary = ordinary_texts(open_corpus(reference.corpus), reference.n, forms=forms_of(model))
+    share = spec.calibration.certificates["act"].target
+    refit = refitting(target, fit, ordinary, share=share, longest_traffic=record.longest)
+    return hardened(target, config, rounds=rounds, refit=refit)
 
 
 def _attacked(name: str, found: "hooke.monitors.redteam.RedTeam") -> Answer:
@@ -121,6 +166,8 @@ def _look_rows(found: "hooke.monitors.redteam.RedTeam") -> list[tuple[str, ...]]
     for curve in found.curves:
         looks += [(curve.level, one) for one in curve.looks]
         looks += [(f"{curve.level} against {name}", one) for name, one in curve.transfer.items()]
+    for number, curve in enumerate(found.rounds):
+        looks += [(f"T3, fitted anew {number} times", one) for one in curve.looks]
     return [
         (
             name,

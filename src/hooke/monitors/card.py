@@ -216,6 +216,10 @@ def _attacks(found: RedTeam | None, digest: str) -> Part:
             (curve.level, f"the same prefix against {name}", f"{one.caught} of {one.n}", "")
             for name, one in curve.transfer.items()
         ]
+    for number, curve in enumerate(found.rounds):
+        last = curve.looks[-1]
+        what = f"{last.step} steps, the probe fitted anew {number} times on what was found"
+        rows.append((curve.level, what, f"{last.caught} of {last.n}", ""))
     return Part(
         title=title,
         sentences=(*stale, told, "An attacker who adapts to the monitor, or has more time, may do better."),

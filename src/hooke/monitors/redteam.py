@@ -4,7 +4,7 @@ T0 rewords by rule; T2 seeks a prefix of tokens, T3 one of free vectors. Whoever
 drawn and never optimised, stand beside them. What holds here holds for these attacks: others may succeed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jaxtyping import Float
@@ -63,6 +63,8 @@ class RedTeam:
     """The attacker who does nothing; None where no prefix was sought."""
     curves: tuple[Curve, ...]
     """T2 and T3."""
+    rounds: tuple[Curve, ...] = ()
+    """T3 against the monitor, then against one that was fitted anew on the attacks found so far, and so on."""
 
     @property
     def broken_by(self) -> tuple[str, ...]:
@@ -169,27 +171,3 @@ def attack(
         nothing=None if target is None else unattacked(target),
         curves=curves,
     )
-
-
-def hardened(
-    target: Target,
-    config: AttackConfig,
-    *,
-    rounds: int,
-    refit: Callable[[Sequence[Float[Tensor, "place d_model"]]], tuple[OpenMonitor, float]],
-) -> tuple[Curve, ...]:
-    """Attack, fit anew with the attacks that were found among the positives, attack again; a curve for each round.
-
-    Args:
-        refit: a monitor with its threshold, fitted on the prefixes found so far.
-    """
-    prefixes: list[Tensor] = []
-    found = []
-    for number in range(rounds + 1):
-        one, prefix = curve("T3", target, replace(config, seed=config.seed + number), {})
-        found.append(one)
-        prefixes.append(prefix)
-        if number < rounds:
-            monitor, threshold = refit(prefixes)
-            target = replace(target, monitor=monitor, threshold=threshold)
-    return tuple(found)
