@@ -10,13 +10,14 @@ __all__ = ["made"]
 
 def test_it_is_attacked_and_the_card_says_so(made: Path, hooke: Hooke, tmp_path: Path):
     assert "Not attacked" in hooke("monitor card code").out
-    words = "--model MODEL --level T3 --texts 2 --steps 2 --length 2 --against code --rounds 1"
+    words = "--model MODEL --level T3 --level T1 --tries 1 --texts 2 --steps 2 --length 2 --against code --rounds 1"
     done = hooke(f"monitor redteam code {words} --json")
     assert done.code == 0
     (curve,) = done.data["redteam"]["curves"]
     assert [one["step"] for one in curve["looks"]] == [0, 1, 2]
     assert list(curve["transfer"]) == ["code"]
     assert len(done.data["redteam"]["rounds"]) == 2
+    assert len(done.data["redteam"]["reworded"]["caught"]) == 2
     assert "does nothing" in hooke(f"monitor redteam code {words}").out
     card = hooke(f"monitor card code --html {tmp_path}/card.html --out {tmp_path}/card.md")
     assert "Not attacked" not in card.out

@@ -1,10 +1,13 @@
 """`hooke monitor redteam | drift | card`: a monitor attacked, held against today's traffic, and described."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from cyclopts import Group, Parameter
+
 from hooke.cli.answer import Answer
+from hooke.cli.label import EndpointOptions
 from hooke.cli.monitor import MODEL, fit_record
 from hooke.cli.options import Everywhere, ModelOptions
 from hooke.cli.terminal import note, table, title
@@ -19,26 +22,54 @@ if TYPE_CHECKING:
     import hooke.monitors.redteam
     import hooke.monitors.spec
 
+_ATTACK = Group("Attacker", sort_key=4)
+
+
+@Parameter(name="*", group=_ATTACK)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttackOptions:
+    """What an attacker may do."""
+
+    texts: int = 6
+    """Texts that a prefix is sought on, and as many that it is judged on; texts that T1 rewords."""
+    tries: int = 3
+    """Rewordings of each text by T1."""
+    steps: int = 40
+    """Steps of T2 and T3."""
+    length: int = 8
+    """Positions of their prefix."""
+    weight: float = 0.1
+    """Share of the attacker's loss that is for the model to go on as before; the rest is for not being seen."""
+    against: tuple[str, ...] = ()
+    """Another calibrated monitor that the last prefix is tried on; may be given several times."""
+    rounds: int = 0
+    """How often the probe is fitted anew on the prefixes that T3 found, and attacked again."""
+    seed: int = 0
+    """Seed of the first prefix."""
+
+    def config(self) -> "hooke.monitors.attacks.AttackConfig":
+        """How a prefix is sought."""
+        from hooke.monitors.attacks import AttackConfig
+
+        looks = tuple(sorted({0, self.steps // 8, self.steps // 4, self.steps // 2, self.steps}))
+        return AttackConfig(length=self.length, steps=self.steps, looks=looks, weight=self.weight, seed=self.seed)
+
 
 def redteam(
     name: str,
     /,
     *,
     model: str = MODEL,
-    level: tuple[Literal["T0", "T2", "T3"], ...] = ("T0", "T3"),
-    texts: int = 6,
-    steps: int = 40,
-    length: int = 8,
-    weight: float = 0.1,
-    against: tuple[str, ...] = (),
-    rounds: int = 0,
-    seed: int = 0,
+    level: tuple[Literal["T0", "T1", "T2", "T3"], ...] = ("T0", "T3"),
+    attacker: AttackOptions = AttackOptions(),
+    asking: EndpointOptions = EndpointOptions(),
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
     """Attack a calibrated monitor, and show what it still catches by what the attacker may do and for how long.
 
-    T0 rewords by rule, texts without the concept too. T2 seeks a prefix of tokens and T3 one of free vectors, on some
+    T0 rewords by rule, texts without the concept too. T1 lets a language model reword, which learns the scores: the
+    endpoint where one is named, else the model itself. T2 seeks a prefix of tokens and T3 one of free vectors, on some
     texts; they are judged on others, beside an attacker who does nothing and a prefix that was never optimised.
 
     Parameters
@@ -49,51 +80,42 @@ def redteam(
         The model that it was made for.
     level
         Attacks; may be given several times.
-    texts
-        Texts that a prefix is sought on, and as many that it is judged on.
-    steps
-        Steps of T2 and T3.
-    length
-        Positions of their prefix.
-    weight
-        Share of the attacker's loss that is for the model to go on as before; the rest is for not being seen.
-    against
-        Another calibrated monitor that the last prefix is tried on; may be given several times.
-    rounds
-        How often the probe is fitted anew on the prefixes that T3 found, and attacked again.
-    seed
-        Seed of the first prefix.
     """
-    from hooke.monitors.attacks import AttackConfig
+    from hooke.features.speakers import LocalSpeaker
     from hooke.monitors.measure import unseen
     from hooke.monitors.redteam import attack
     from hooke.monitors.results import save_result, spec_digest
+    from hooke.monitors.rewriter import reword
     from hooke.monitors.spec import load_spec
     from hooke.monitors.stream import open_monitor
 
     lab = everywhere.lab
     spec, record = load_spec(lab, name), fit_record(lab, name)
-    others = {one: load_spec(lab, one) for one in against}
+    others = {one: load_spec(lab, one) for one in attacker.against}
     for one in (spec, *others.values()):
         if one.act is None:
             raise BadRequest(f"'{one.name}' has no thresholds.", "", "Calibrate it with `hooke monitor calibrate`.")
-    looks = tuple(sorted({0, steps // 8, steps // 4, steps // 2, steps}))
-    config = AttackConfig(length=length, steps=steps, looks=looks, weight=weight, seed=seed)
     _, test = unseen(record)
     opened = loading.load(model, lab)
+    monitor, threshold = open_monitor(spec, opened, lab), spec.act or 0.0
     found = attack(
         opened,
-        open_monitor(spec, opened, lab),
+        monitor,
         test,
-        threshold=spec.act or 0.0,
+        threshold=threshold,
         spec_digest=spec_digest(spec),
-        levels=level,
-        n=texts,
-        config=config,
+        levels=[one for one in level if one != "T1"],
+        n=attacker.texts,
+        config=attacker.config(),
         others={one: (open_monitor(own, opened, lab), own.act or 0.0) for one, own in others.items()},
     )
-    if rounds:
-        found = replace(found, rounds=_rounds(opened, lab, spec, record, config, texts=texts, rounds=rounds))
+    if "T1" in level:
+        hidden = [one for one in test if one.label][: attacker.texts]
+        speaker = LocalSpeaker(opened) if asking.endpoint_model is None else asking.open(lab)
+        told = reword(opened, monitor, hidden, threshold, speaker, tries=attacker.tries)
+        found = replace(found, reworded=told)
+    if attacker.rounds:
+        found = replace(found, rounds=_rounds(opened, lab, spec, record, attacker))
     save_result(lab, name, "redteam", found)
     return _attacked(name, found)
 
@@ -103,10 +125,7 @@ def _rounds(
     lab: "hooke.lab.Lab",
     spec: "hooke.monitors.spec.MonitorSpec",
     record: "hooke.monitors.fit.FitRecord",
-    config: "hooke.monitors.attacks.AttackConfig",
-    *,
-    texts: int,
-    rounds: int,
+    attacker: AttackOptions,
 ) -> "tuple[hooke.monitors.redteam.Curve, ...]":
     from hooke.monitors.hardening import hardened, refitting
     from hooke.monitors.measure import unseen
@@ -125,11 +144,11 @@ def _rounds(
             "Use `hooke monitor fit` without --probe, then `hooke monitor calibrate`.",
         )
     fit, test = unseen(record)
-    target = target_of(model, open_monitor(spec, model, lab), test, spec.act or 0.0, n=texts)
+    target = target_of(model, open_monitor(spec, model, lab), test, spec.act or 0.0, n=attacker.texts)
     ordinary = ordinary_texts(open_corpus(reference.corpus), reference.n, forms=forms_of(model))
     share = spec.calibration.certificates["act"].target
     refit = refitting(target, fit, ordinary, share=share, longest_traffic=record.longest)
-    return hardened(target, config, rounds=rounds, refit=refit)
+    return hardened(target, attacker.config(), rounds=attacker.rounds, refit=refit)
 
 
 def _attacked(name: str, found: "hooke.monitors.redteam.RedTeam") -> Answer:
@@ -162,13 +181,19 @@ def _family_rows(found: "hooke.monitors.redteam.RedTeam") -> list[tuple[str, ...
 
 
 def _look_rows(found: "hooke.monitors.redteam.RedTeam") -> list[tuple[str, ...]]:
+    rewordings = found.reworded.caught if found.reworded is not None else ()
+    rows = [
+        ("T1", f"{tries}", f"{caught} of {found.reworded.n}", "", "", "")
+        for tries, caught in enumerate(rewordings)
+        if found.reworded is not None
+    ]
     looks = [("does nothing", found.nothing)] if found.nothing is not None else []
     for curve in found.curves:
         looks += [(curve.level, one) for one in curve.looks]
         looks += [(f"{curve.level} against {name}", one) for name, one in curve.transfer.items()]
     for number, curve in enumerate(found.rounds):
         looks += [(f"T3, fitted anew {number} times", one) for one in curve.looks]
-    return [
+    return rows + [
         (
             name,
             str(one.step),

@@ -205,6 +205,14 @@ def _attacks(found: RedTeam | None, digest: str) -> Part:
     told = f"Broken by: {broken}." if broken else "None of these attacks left less than half of what was caught."
     rows = [("as they are", "", _told(found.as_they_are.recall), _told(found.as_they_are.false_alarms))]
     rows += [("T0 reworded", one.name, _told(one.recall), _told(one.false_alarms)) for one in found.families]
+    if found.reworded is not None:
+        told_words = (
+            f"{found.reworded.kept_words:.0%} of the longer words kept; whether it says the same was not judged"
+        )
+        rows += [
+            ("T1", f"{tries} tries of {found.reworded.speaker}; {told_words}", f"{caught} of {found.reworded.n}", "")
+            for tries, caught in enumerate(found.reworded.caught)
+        ]
     if found.nothing is not None:
         rows.append(("does nothing", "", f"{found.nothing.caught} of {found.nothing.n}", ""))
     for curve in found.curves:

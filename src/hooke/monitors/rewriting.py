@@ -93,4 +93,9 @@ FAMILIES: dict[str, Callable[[str], str]] = {
 
 def reworded(text: Text, family: str) -> Text:
     """A text in the dress of a family."""
-    return replace(text, text=FAMILIES[family](text.text), style=family)
+    return replace_text(text, FAMILIES[family](text.text), family)
+
+
+def replace_text(text: Text, other: str, style: str) -> Text:
+    """The same text in other words."""
+    return replace(text, text=other, style=style)
