@@ -100,6 +100,45 @@ VERBS: dict[str, tuple[str, str]] = {
     "graph aggregate": ("graph_sets:aggregate", "Show which nodes or edges return over a set of graphs."),
     "graph diff": ("graph_sets:diff", "Show what sets two sets of graphs apart, beside what luck does."),
     "graph export": ("graph:export", "Write a graph as the JSON that Neuronpedia and circuit-tracer's front end open."),
+    "monitor list": (
+        "monitor:list_monitors",
+        "List the monitors in the lab: what they look for, their thresholds, and until when those are believed.",
+    ),
+    "monitor fit": ("monitor:fit", "Make a monitor from labelled texts, or from a probe of the lab."),
+    "monitor calibrate": (
+        "monitor:calibrate",
+        "Set a monitor's thresholds on ordinary traffic: the smallest whose share of texts is surely under a target.",
+    ),
+    "monitor eval": (
+        "monitor:evaluate",
+        "Measure a calibrated monitor on texts that it has not seen: slice by slice, the worst first, beside controls.",
+    ),
+    "monitor run": ("monitor:run", "Run a monitor over a text, over a file of texts, or over what the model says."),
+    "monitor redteam": (
+        "monitor_trial:redteam",
+        "Attack a calibrated monitor, and show what it still catches by what the attacker may do and for how long.",
+    ),
+    "monitor drift": (
+        "monitor_trial:drift",
+        "Hold today's traffic against that of the calibration: an alarm with an error rate, and numbers to look at.",
+    ),
+    "monitor card": (
+        "monitor_trial:card",
+        "Show a monitor's card: what it reads, how often it is wrong, what attacked it, and where it was not tested.",
+    ),
+    "monitor verify-log": (
+        "audit_log:verify_log",
+        "Verify an audit log: find any change, gap, swap or repetition, and say what a chain cannot show.",
+    ),
+    "monitor export-log": (
+        "audit_log:export_log",
+        "Export an audit log with the texts that can still be read, as one JSON object that can be handed on.",
+    ),
+    "monitor erase-text": (
+        "audit_log:erase_text",
+        "Erase a text that an audit log is about, by losing its key; the chain stays whole and says so.",
+    ),
+    "monitor new-key": ("audit_log:new_key", "Make a key that signs the anchors of audit logs."),
     "study list": ("study:list_studies", "List the studies that come with hooke."),
     "study run": ("study:run", "Run a study on a model: each finding with its interval, beside its control."),
     "specimen list": ("specimen:list_specimens", "List the models whose mechanism is known by construction."),
@@ -137,6 +176,7 @@ NOUNS = {
     "model": "Models: what can be loaded, its sites, and talking to it.",
     "dictionary": "Dictionaries: what there is, and how good it is.",
     "graph": "Attribution graphs: those in the lab, one node's edges, files for other tools.",
+    "monitor": "Monitors: scorers that watch a model speak, with known error rates; and audit logs.",
     "study": "Studies: questions to a real model that anyone can put again.",
     "specimen": "Specimens: small models whose mechanism is known, to try instruments on.",
     "gateway": "The gateway: a model for other programs, watched by monitors.",

@@ -207,6 +207,19 @@ def read_anchors(folder: Path) -> list[Anchor]:
     return [parse_anchor(line) for line in whole_lines(folder / ANCHORS)]
 
 
+def read_anchor_file(path: Path) -> list[Anchor]:
+    """Anchors that were kept in a file elsewhere, one a line.
+
+    Raises:
+        BadArtefact: it cannot be read, or holds anything else.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadArtefact(f"'{path}' holds no anchors.", f"{error}.", "Give a file of anchors, one a line.") from error
+    return [parse_anchor(line) for line in lines if line.strip()]
+
+
 def parse_anchor(line: bytes | str) -> Anchor:
     """An anchor from its JSON.
 

@@ -33,6 +33,8 @@ class Opened:
     """Scores of tokens; of a probe that pools by attention, its second scores beside them."""
     n_products: int
     """Multiply-adds of a token."""
+    probe: Probe | None = None
+    """The probe that it is, where it is one."""
 
 
 def open_scorer(scorer: Scorer, model: Model, lab: Lab, *, force: bool = False) -> Opened:
@@ -46,7 +48,7 @@ def open_scorer(scorer: Scorer, model: Model, lab: Lab, *, force: bool = False) 
     if scorer.probe:
         probe = load_probe(lab, scorer.probe)
         check_probe(probe, model, force=force)
-        found, digest = _of_probe(probe, scorer), probe_digest(probe)
+        found, digest = opened_probe(probe, scorer.scale, scorer.bias), probe_digest(probe)
     else:
         dictionary = load_dictionary(_dictionary_name(scorer), lab=lab, device=str(model.device))
         check_fits(dictionary, model)
@@ -93,14 +95,16 @@ def _digest(plain: list, *tensors: Tensor) -> str:
     return found.hexdigest()[:16]
 
 
-def _of_probe(probe: Probe, scorer: Scorer) -> Opened:
+def opened_probe(probe: Probe, scale: float = 1.0, bias: float = 0.0) -> Opened:
+    """A probe as a scorer."""
+
     def score(rows: Rows) -> Tensor:
-        scores = scorer.scale * token_scores(probe, rows) + scorer.bias
+        scores = scale * token_scores(probe, rows) + bias
         attention = token_attention(probe, rows)
         return scores[:, None] if attention is None else torch.stack([scores, attention], -1)
 
     n = sum(len(one) for one in (*probe.vectors, *probe.attention))
-    return Opened(sites=tuple(parse_site(site) for site in probe.sites), score=score, n_products=n)
+    return Opened(sites=tuple(parse_site(site) for site in probe.sites), score=score, n_products=n, probe=probe)
 
 
 def _of_features(dictionary: Dictionary, scorer: Scorer) -> Opened:

@@ -144,6 +144,10 @@ class OpenMonitor:
         both = torch.stack([one[:, :1] for one in found])
         return both.sum(0) if self.spec.combine == "sum" else both.amax(0)
 
+    def level(self, score: float) -> Level:
+        """Where a score is."""
+        return level_of(self.spec, score)
+
     def watch(self) -> "OpenWatch":
         """The state of a new request."""
         return OpenWatch(self.spec, Running(self.spec.pooling))
@@ -191,16 +195,18 @@ class OpenWatch:
         self._n_counted += 1
         if self._n_counted > self.spec.warm_up:
             self.peak = score if math.isnan(self.peak) else max(self.peak, score)
-            self._level = self._level_of(score)
+            self._level = level_of(self.spec, score)
         return self._at(self._level, failed=False)
-
-    def _level_of(self, score: float) -> Level:
-        if self.spec.act is not None and score > self.spec.act:
-            return "act"
-        return "watch" if self.spec.watch is not None and score > self.spec.watch else "quiet"
 
     def _at(self, level: Level, *, failed: bool) -> Reading:
         rank = LEVELS.index(level)
         is_first = rank > self._highest
         self._highest = max(self._highest, rank)
         return Reading(self.running.score, level, is_first, failed)
+
+
+def level_of(spec: MonitorSpec, score: float) -> Level:
+    """Where a score is, by a monitor's thresholds."""
+    if spec.act is not None and score > spec.act:
+        return "act"
+    return "watch" if spec.watch is not None and score > spec.watch else "quiet"
