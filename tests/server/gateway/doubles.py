@@ -11,7 +11,8 @@ from hooke.directions.pooling import Pooling
 from hooke.monitors.spec import Action, MonitorSpec, Scorer
 from hooke.monitors.stream import OpenMonitor, OpenWatch
 from hooke.server.gateway.asks import Ask, Ended, Event, Failed, Spoke
-from hooke.server.gateway.engine import Engine, Speech
+from hooke.server.gateway.engine import Engine
+from hooke.server.gateway.speech import Speech
 from hooke.sites import Site, parse_site
 
 

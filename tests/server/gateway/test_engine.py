@@ -13,7 +13,8 @@ from hooke.models.generate import Sampling, generate_tokens
 from hooke.models.load import load
 from hooke.models.model import Model
 from hooke.server.gateway.asks import Ask, Began, Ended, Failed, Scored, Spoke
-from hooke.server.gateway.engine import Engine, EngineClosed, EngineFull
+from hooke.server.gateway.engine import Engine
+from hooke.server.gateway.speech import EngineClosed, EngineFull
 from hooke.sites import parse_site
 from tests.cli.tiny_lab import write_model
 from tests.server.gateway.doubles import Along, Nan, Raising, Squared, along, ask_of

@@ -2,7 +2,7 @@ import pytest
 
 from hooke.errors import BadConfig, BadRequest, PromptTooLong, UnknownName
 from hooke.models.model import Model
-from hooke.server.gateway.engine import EngineClosed
+from hooke.server.gateway.speech import EngineClosed
 from hooke.server.gateway.front import Gateway
 from hooke.server.gateway.keys import Key
 from hooke.server.gateway.refusals import TooOften

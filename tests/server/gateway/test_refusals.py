@@ -3,7 +3,7 @@ import json
 import pytest
 
 from hooke.errors import BadArtefact, BadRequest, PromptTooLong, UnknownName
-from hooke.server.gateway.engine import EngineClosed, EngineFull
+from hooke.server.gateway.speech import EngineClosed, EngineFull
 from hooke.server.gateway.refusals import Forbidden, TooOften, Unsupported, refusal_of
 
 

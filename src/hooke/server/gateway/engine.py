@@ -1,8 +1,6 @@
 """The reference engine: one thread owns a model, and requests join and leave a running batch between steps.
 
-What it says of a request is what `generate` says of it alone, whatever runs beside it. A monitor has scored the prompt
-before the first token is chosen, and each token before the one after it; a monitor that may end the answer has scored
-a token before anybody sees it.
+What it says of a request is what `generate` says of it alone, whatever runs beside it.
 """
 
 import logging
@@ -10,60 +8,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 
 import torch
 from torch import Tensor
 
 from hooke.dictionaries import Dictionary
-from hooke.errors import HookeError, PromptTooLong
 from hooke.models.edits import Edit
 from hooke.models.generate import choose, end_tokens
 from hooke.models.model import Model
 from hooke.monitors.stream import Monitor
-from hooke.server.gateway.asks import Ask, Began, Emit, Ended, Event, Failed, Reason, Said, Scored, Spoke
+from hooke.server.gateway.asks import Ask, Emit, Failed, Said
 from hooke.server.gateway.batch import Batch, Read, require_batches, require_sites
-from hooke.server.gateway.pieces import Pieces
-from hooke.server.gateway.verdicts import Bank, Verdict, Watched
-from hooke.sites import Site
+from hooke.server.gateway.speech import EngineClosed, EngineFull, Speech, speech_of
+from hooke.server.gateway.verdicts import Bank
 
 _LOG = logging.getLogger(__name__)
-
-
-class EngineFull(HookeError):
-    """More requests wait than may."""
-
-
-class EngineClosed(HookeError):
-    """The engine takes no more requests."""
-
-
-@dataclass(eq=False)
-class Speech:
-    """A request under way; whoever asked holds it to cancel it."""
-
-    ask: Ask
-    emit: Emit
-    watched: list[Watched]
-    pieces: Pieces
-    generator: torch.Generator | None
-    sites: frozenset[Site]
-    holds_back: bool
-    said: list[int] = field(default_factory=list)
-    held: list[Spoke] = field(default_factory=list)
-    ending: Reason | None = None
-    """Why it ends once its last token was scored."""
-    steered_by: set[str] = field(default_factory=set)
-    is_cancelled: bool = False
-
-    def cancel(self) -> None:
-        """Nobody wants the rest; the engine drops it before its next step."""
-        self.is_cancelled = True
-
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """What each monitor says so far."""
-        return tuple(one.verdict() for one in self.watched)
 
 
 @dataclass
@@ -131,8 +92,8 @@ class Engine:
             EngineFull: as many requests wait as may.
             EngineClosed: it takes no more.
         """
-        _require_room(self.model, ask)
-        speech = self._speech(ask, emit)
+        speech = speech_of(self.model, self._bank, ask, emit, context=self.model.context)
+        speech.generator = self._generator(ask)
         with self._changed:
             if not self._is_open:
                 raise EngineClosed("The gateway is ending.", "It takes no more requests.", "Ask another one.")
@@ -157,26 +118,15 @@ class Engine:
             self._changed.notify()
         self._thread.join()
 
-    def _speech(self, ask: Ask, emit: Emit) -> Speech:
-        generator = None
-        if ask.sampling.temperature > 0:
-            generator = torch.Generator(self.model.device)
-            if ask.seed is None:
-                generator.seed()
-            else:
-                generator.manual_seed(ask.seed)
-        return Speech(
-            ask=ask,
-            emit=emit,
-            watched=[self._bank.watched(one) for one in ask.monitors],
-            pieces=Pieces(self._decode, ask.stops),
-            generator=generator,
-            sites=frozenset(site for one in ask.monitors for site in one.sites),
-            holds_back=any(one.spec.action.do == "stop" for one in ask.monitors),
-        )
-
-    def _decode(self, ids: list[int]) -> str:
-        return str(self.model.tokenizer.decode(ids, skip_special_tokens=True)) if ids else ""
+    def _generator(self, ask: Ask) -> torch.Generator | None:
+        if ask.sampling.temperature == 0:
+            return None
+        generator = torch.Generator(self.model.device)
+        if ask.seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(ask.seed)
+        return generator
 
     def _run(self) -> None:
         while self._wait():
@@ -218,18 +168,13 @@ class Engine:
                 self._running.append(speech)
         except Exception as error:  # its own failure, nobody else's
             _LOG.warning("a request failed: %s", type(error).__name__)
-            self._tell(speech, Failed(error))
+            speech.tell(Failed(error))
 
     def _begin(self, speech: Speech, read: Read) -> bool:
         """Score the prompt and choose the first token; whether there is more to do."""
-        n = len(speech.ask.ids)
-        rises = self._score([(speech, list(range(n)))] if speech.watched else [], read, list(range(n)), is_prompt=True)
-        self._tell(speech, Began(speech.verdicts()))
-        if speech.watched:
-            self._tell(speech, Scored(n - 1, speech.verdicts(), tuple(rises.get(id(speech), ()))))
-        if self._must_stop(speech):
-            return self._end(speech, "content_filter")
-        return self._choose(speech, read.logits)
+        places = list(range(len(speech.ask.ids)))
+        rises = self._score([(speech, places)] if speech.watched else [], read, places, is_prompt=True)
+        return speech.begin(rises.get(id(speech), ())) and self._choose(speech, read.logits)
 
     def _step(self) -> None:
         if not self._running:
@@ -243,29 +188,16 @@ class Engine:
         self.gauge.n_steps += 1
         self._on_step(taken, len(self._running))
         watching = [(one, [place]) for place, one in enumerate(self._running) if one.watched]
-        positions = [len(one.ask.ids) + len(one.said) - 1 for one in self._running]
-        rises = self._score(watching, read, positions, is_prompt=False)
+        rises = self._score(watching, read, [one.last for one in self._running], is_prompt=False)
         goes_on = []
         for place, speech in enumerate(self._running):
-            if speech.watched:
-                self._tell(speech, Scored(positions[place], speech.verdicts(), tuple(rises.get(id(speech), ()))))
             try:
-                if self._after(speech, read.logits[place : place + 1]):
+                going = speech.go_on(rises.get(id(speech), ()))
+                if going and self._choose(speech, read.logits[place : place + 1]):
                     goes_on.append(speech)
             except Exception as error:  # such as steering that leaves no numbers to choose by: its own, nobody else's
-                self._tell(speech, Failed(error))
+                speech.tell(Failed(error))
         self._keep(goes_on)
-
-    def _after(self, speech: Speech, logits: Tensor) -> bool:
-        """Once a row's last token was scored: let it go, and choose the next; whether there is more to do."""
-        if self._must_stop(speech):
-            return self._end(speech, "content_filter")
-        for one in speech.held:
-            self._tell(speech, one)
-        speech.held.clear()
-        if speech.ending is not None:
-            return self._end(speech, speech.ending)
-        return self._choose(speech, logits)
 
     def _score(
         self,
@@ -295,19 +227,6 @@ class Engine:
         self.gauge.seconds_in_monitors += time.perf_counter() - began
         return rises
 
-    def _must_stop(self, speech: Speech) -> bool:
-        """Whether a monitor ends the answer: its own action, or that of the second monitor that it asks."""
-        if speech.ask.is_canary:
-            return False
-        acting = {one.monitor.name: one for one in speech.watched if one.has_acted}
-        seconds = {one.monitor.spec.action.second for one in speech.watched} - {""}
-        asked = {one.monitor.spec.action.second for one in acting.values()}
-        for name, one in acting.items():
-            counts = name not in seconds or name in asked
-            if counts and one.monitor.spec.action.do == "stop":
-                return True
-        return False
-
     def _steer(self) -> None:
         """Put the recipes of monitors that have acted into force, from the next token on."""
         for place, speech in enumerate(self._running):
@@ -319,36 +238,9 @@ class Engine:
 
     def _choose(self, speech: Speech, logits: Tensor) -> bool:
         """Choose a token; whether there is more to do."""
-        ask = speech.ask
-        if ask.max_tokens == 0:
-            return self._end(speech, "length")
-        token = int(choose(logits, ask.sampling, speech.generator))
-        if token in self._ends:
-            return self._end(speech, "stop")
-        speech.said.append(token)
-        self.gauge.n_tokens += 1
-        text, is_stopped = speech.pieces.add(token)
-        spoke = Spoke(text, (_said(token, logits, ask.top),))
-        if speech.holds_back:
-            speech.held.append(spoke)
-        else:
-            self._tell(speech, spoke)
-        if is_stopped:
-            speech.ending = "stop"
-        elif len(speech.said) >= ask.max_tokens:
-            speech.ending = "length"
-        # The last token is scored, too, before the answer ends.
-        if speech.ending is not None and not speech.watched:
-            return self._end(speech, speech.ending)
-        return True
-
-    def _end(self, speech: Speech, reason: Reason) -> bool:
-        rest = "" if reason == "content_filter" or speech.ending == "stop" else speech.pieces.rest()
-        if rest:
-            self._tell(speech, Spoke(rest, ()))
-        n_shown = len(speech.said) - (len(speech.held) if reason == "content_filter" else 0)
-        self._tell(speech, Ended(reason, len(speech.ask.ids), n_shown, speech.verdicts()))
-        return False
+        token = int(choose(logits, speech.ask.sampling, speech.generator))
+        self.gauge.n_tokens += token not in self._ends
+        return speech.say(_said(token, logits, speech.ask.top), self._ends)
 
     def _keep(self, speeches: list[Speech]) -> None:
         if len(speeches) < len(self._running):
@@ -363,16 +255,7 @@ class Engine:
                 self._waiting.clear()
         self._keep([])
         for speech in lost:
-            self._tell(speech, Failed(error))
-
-    @staticmethod
-    def _tell(speech: Speech, event: Event) -> None:
-        if speech.is_cancelled:
-            return
-        try:
-            speech.emit(event)
-        except Exception:  # whoever listened has gone
-            speech.cancel()
+            speech.tell(Failed(error))
 
 
 def _said(token: int, logits: Tensor, top: int | None) -> Said:
@@ -384,12 +267,3 @@ def _said(token: int, logits: Tensor, top: int | None) -> Said:
         (one, value if isfinite(value) else -1e9) for one, value in zip(ids.tolist(), values.tolist(), strict=True)
     )
     return Said(token, float(log_p[token]), likeliest)
-
-
-def _require_room(model: Model, ask: Ask) -> None:
-    if not ask.ids or len(ask.ids) + ask.max_tokens > model.context:
-        raise PromptTooLong(
-            f"The prompt has {len(ask.ids)} tokens and {ask.max_tokens} more were asked for.",
-            f"{model.name} reads at most {model.context} in all.",
-            f"Ask for at most {max(model.context - len(ask.ids), 0)}.",
-        )

@@ -20,13 +20,14 @@ from hooke.monitors.audit_log import AuditLog
 from hooke.monitors.stream import Monitor
 from hooke.server.gateway.asks import Ask, Began, Ended, Event, Failed, Scored, Spoke
 from hooke.server.gateway.canary import Canary
-from hooke.server.gateway.engine import Engine, EngineClosed, Speech
+from hooke.server.gateway.engine import Engine
 from hooke.server.gateway.feed import Feed
 from hooke.server.gateway.keys import Key, Ring
 from hooke.server.gateway.logs import log_verdict, plain
 from hooke.server.gateway.metrics import Counts
 from hooke.server.gateway.rates import Rates
 from hooke.server.gateway.refusals import Forbidden, TooOften
+from hooke.server.gateway.speech import EngineClosed, Speech
 from hooke.server.gateway.steering import Registered, register
 from hooke.server.gateway.verdicts import Verdict
 from hooke.server.gateway.words import ChatBody, Steer, TextBody, refuse_unsupported

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from hooke.errors import BadRequest, HookeError, PromptTooLong, UnknownName
-from hooke.server.gateway.engine import EngineClosed, EngineFull
+from hooke.server.gateway.speech import EngineClosed, EngineFull
 from hooke.server.problems import problem_of
 
 _LOG = logging.getLogger("hooke.gateway")

@@ -140,6 +140,16 @@ class Bank:
         """Names of the monitors that share a product."""
         return frozenset(self._columns)
 
+    @property
+    def weights(self) -> Mapping[Site, Float[Tensor, "width column"]]:
+        """What each site's rows are multiplied by, for an engine that does it elsewhere."""
+        return self._weights
+
+    def of_products(self, name: str, products: Sequence[float]) -> list[float]:
+        """A stacked monitor's scores of a token, from the sum of all sites' products with `weights`."""
+        own = self._columns[name]
+        return [one + bias for one, bias in zip(products[own], self._bias[own].tolist(), strict=True)]
+
     def scores(self, rows: Rows, wanted: Mapping[str, tuple[Monitor, Sequence[int]]]) -> dict[str, list[list[float]]]:
         """Scores of each monitor on the tokens at the places that it wants; NaN where its scorer failed."""
         table = self._table(rows) if any(name in self._columns for name in wanted) else []
