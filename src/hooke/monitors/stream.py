@@ -47,6 +47,11 @@ class Reading:
 class Watch(Protocol):
     """The state of one request."""
 
+    @property
+    def peak(self) -> float:
+        """The largest score at any token that was judged so far; NaN before the first."""
+        ...
+
     def see(self, scores: Sequence[float], *, is_prompt: bool) -> Reading:
         """One more token, by its row of scores."""
         ...

@@ -2,13 +2,14 @@
 
 import queue
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from hooke.directions.pooling import Pooling
-from hooke.monitors.spec import Action, MonitorSpec, Scorer
+from hooke.directions.pooling import How, Pooling
+from hooke.monitors.spec import Action, Do, MonitorSpec, Scorer
 from hooke.monitors.stream import OpenMonitor, OpenWatch
 from hooke.server.gateway.asks import Ask, Ended, Event, Failed, Spoke
 from hooke.server.gateway.engine import Engine
@@ -16,37 +17,38 @@ from hooke.server.gateway.speech import Speech
 from hooke.sites import Site, parse_site
 
 
-def spec(
-    name: str, *, act: float | None = None, do: str = "annotate", how: str = "last", **settings: object
-) -> MonitorSpec:
+def spec(name: str, *, how: How = "last", action: Action, **settings: Any) -> MonitorSpec:
     """A monitor's spec; its scorer is not looked at by the doubles."""
-    action = Action(do=do, **{key: settings.pop(key) for key in ("second", "recipe") if key in settings})  # pyright: ignore
     return MonitorSpec(
-        name=name, about="A double.", scorers=(Scorer(probe="none"),), pooling=Pooling(how=how), act=act, action=action,
-        skip=0, **settings,
-    )  # fmt: skip  # pyright: ignore
+        name=name,
+        about="A double.",
+        scorers=(Scorer(probe="none"),),
+        pooling=Pooling(how=how),
+        action=action,
+        skip=0,
+        **settings,
+    )
 
 
 @dataclass
 class Along:
-    """Scores a token by its rows along random directions, and keeps every row that it saw."""
+    """Scores a token by its rows along random directions."""
 
     spec: MonitorSpec
     sites: tuple[Site, ...]
     width: int = 32
     seed: int = 0
-    seen: list[dict[Site, Tensor]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         return self.spec.name
 
     def vector(self, site: Site) -> Tensor:
-        return torch.randn(self.width, generator=torch.Generator().manual_seed(self.seed + site.depth))
+        return torch.randn(self.width, generator=torch.Generator().manual_seed(self.seed + sum(map(ord, str(site)))))
 
     def scores(self, rows: Mapping[Site, Tensor]) -> Tensor:
-        self.seen.append({site: rows[site].detach().clone() for site in self.sites})
-        return sum(rows[site].float() @ self.vector(site) for site in self.sites)[:, None] + 0.25
+        along = torch.stack([rows[site].float() @ self.vector(site) for site in self.sites])
+        return along.sum(0)[:, None] + 0.25
 
     def watch(self) -> OpenWatch:
         return OpenMonitor(self.spec, ()).watch()
@@ -74,10 +76,19 @@ class Nan(Along):
 
 
 def along(
-    name: str, *sites: str, kind: type[Along] = Along, seed: int = 0, width: int = 32, **settings: object
+    name: str,
+    *sites: str,
+    kind: type[Along] = Along,
+    seed: int = 0,
+    width: int = 32,
+    do: Do = "annotate",
+    second: str = "",
+    recipe: str = "",
+    **settings: Any,
 ) -> Along:
     """A double that reads these sites."""
-    return kind(spec(name, **settings), tuple(map(parse_site, sites)), seed=seed, width=width)  # pyright: ignore
+    made = spec(name, action=Action(do=do, second=second, recipe=recipe), **settings)
+    return kind(made, tuple(map(parse_site, sites)), seed=seed, width=width)
 
 
 class Listener:

@@ -5,14 +5,15 @@ import pytest
 
 from hooke.server.gateway.answers import Form, headers_of
 from hooke.server.gateway.asks import Ask, Ended, Said
-from hooke.server.gateway.front import Applied, Prepared
+from hooke.server.gateway.front import Applied, Hearing, Prepared
 from tests.server.gateway.test_verdicts import Bank, along, width
 
 END = Ended("length", 3, 2, ())
 SAID = (Said(1, -0.5, ((1, -0.5), (2, -1.5))), Said(0, -0.25, ((0, -0.25), (1, -3.0))))
 
 
-def hearing(*, hides: bool = False, top: int | None = 2) -> Any:
+def hearing(*, hides: bool = False, top: int | None = 2) -> Hearing:
+    """A request's events as far as an answer asks for them."""
     model = SimpleNamespace(
         name="m",
         fingerprint="f" * 20,
@@ -20,17 +21,21 @@ def hearing(*, hides: bool = False, top: int | None = 2) -> Any:
     )
     watched = Bank([along("calm", "resid_post.1", act=1.0)], width).watched(along("calm", "resid_post.1", act=1.0))
     watched.see([2.0], 0, is_prompt=True)
-    return SimpleNamespace(
-        gateway=SimpleNamespace(model=model),
-        request="req-7",
-        key=SimpleNamespace(hides_verdicts=hides),
-        verdicts=(watched.verdict(),),
-        prepared=Prepared(
+    found = object.__new__(Hearing)
+    settings = {
+        "gateway": SimpleNamespace(model=model),
+        "request": "req-7",
+        "key": SimpleNamespace(hides_verdicts=hides),
+        "verdicts": (watched.verdict(),),
+        "prepared": Prepared(
             ask=Ask(ids=(1, 2, 3), max_tokens=2, top=top),
             applied=(Applied(name="push", strength=0.5, dose=0.25),),
             digest="",
         ),
-    )
+    }
+    for name, value in settings.items():
+        setattr(found, name, value)
+    return found
 
 
 def test_a_whole_answer_has_text_numbers_probabilities_and_verdicts():

@@ -27,7 +27,7 @@ TEXT = {"model": "tiny-model", "prompt": "A cat sat", "temperature": 0}
 
 def test_answers_under_way_end_before_the_gateway_does(gateway_lab: TinyLab, gateway_model: Model):
     lines: list[str] = []
-    with running(gateway_lab, gateway_model, monitors=quiet(), has_audit=True, grace=60) as live:
+    with running(gateway_lab, gateway_model, monitors=quiet(), has_audit=True, grace=60.0) as live:
         listening, begun = threading.Event(), threading.Event()
 
         def follow() -> None:
@@ -141,7 +141,7 @@ def test_the_real_model_is_served_as_it_speaks(real_lab: Lab, gateway_lab: TinyL
     expected = [int(one[0]) for one, _ in generate_tokens(model, tokens, (), 8, Sampling(), None)]
     monitor = along("m", "resid_post.15", "resid_post.3", width=576, act=1e9)
     made = TinyLab(gateway_lab.lab, gateway_lab.model, gateway_lab.corpus)
-    with running(made, model, monitors=[monitor], canary_every=600) as live:
+    with running(made, model, monitors=[monitor], canary_every=600.0) as live:
         import openai
 
         with openai.OpenAI(base_url=f"{live.address}/v1", api_key=live.secret, max_retries=0) as client:

@@ -63,9 +63,7 @@ def test_no_body_is_read_for_a_stranger(live: Live):
     assert b"invalid_api_key" in found
 
 
-@pytest.mark.parametrize(
-    "header", [None, "", "Bearer", "Bearer ", "Basic {}", "bearer{}", "{}", "Bearer {}x", "Bearer x{}"]
-)
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Basic {}", "bearer{}", "{}", "Bearer {}x", "Bearer x{}"])
 def test_only_a_whole_key_opens(live: Live, header: str | None):
     headers = {} if header is None else {"authorization": header.format(live.secret)}
     with httpx.Client(base_url=live.address, trust_env=False) as client:

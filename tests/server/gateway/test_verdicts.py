@@ -81,7 +81,7 @@ def test_versions_differ_where_specs_do_and_probabilities_lie_on_the_map():
             certificates={},
             made=day,
             expires=day,
-            probability=((0, 0.1), (10, 0.9)),
+            probability=((0.0, 0.1), (10.0, 0.9)),
         ),
     )
     assert probability_of(calibrated, 5.0) == pytest.approx(0.5)

@@ -99,4 +99,5 @@ class Failed:
 
 
 Event = Began | Spoke | Scored | Ended | Failed
-Emit = Callable[[Event], None]
+Emit = Callable[[Event], object]
+"""What an event is told to; it must return at once, and what it returns is not looked at."""

@@ -85,11 +85,10 @@ class Batch:
             length = max(*self._lengths, prompt.n_tokens)
             # All of it is made before any of it is put in place: where memory runs out, the others go on as they were.
             joined = [
-                (_joined(own.keys, new.keys, length), _joined(own.values, new.values, length))
-                for own, new in zip(self._cache.layers, prompt.cache.layers, strict=True)
+                torch.cat([_to_length(own, length), _to_length(new, length)])
+                for own, new in zip(_held(self._cache), _held(prompt.cache), strict=True)
             ]
-            for own, (keys, values) in zip(self._cache.layers, joined, strict=True):
-                own.keys, own.values = keys, values
+            _hold(self._cache, joined)
         self._lengths.append(prompt.n_tokens)
         self._n_prompt.append(prompt.n_tokens)
         self._edits.append(prompt.edits)
@@ -104,9 +103,7 @@ class Batch:
             self._cache = None
         elif self._cache is not None:
             chosen, length = torch.tensor(places, device=self.model.device), max(self._lengths)
-            for layer in self._cache.layers:
-                layer.keys = layer.keys[chosen, :, -length:]
-                layer.values = layer.values[chosen, :, -length:]
+            _hold(self._cache, [one[chosen, :, -length:] for one in _held(self._cache)])
         self._compile()
 
     def add_edits(self, place: int, edits: tuple[Edit, ...]) -> None:
@@ -208,8 +205,14 @@ def _cannot(model: Model, found: str) -> UnsupportedModel:
     return UnsupportedModel(f"The gateway cannot serve {model.name}.", found, "Serve a model with plain attention.")
 
 
-def _joined(own: Tensor, new: Tensor, length: int) -> Tensor:
-    return torch.cat([_to_length(own, length), _to_length(new, length)])
+def _held(cache: DynamicCache) -> list[Tensor]:
+    """Keys and values of each layer; AttributeError where a layer keeps something else."""
+    return [getattr(layer, name) for layer in cache.layers for name in ("keys", "values")]
+
+
+def _hold(cache: DynamicCache, held: Sequence[Tensor]) -> None:
+    for layer, keys, values in zip(cache.layers, held[::2], held[1::2], strict=True):
+        vars(layer).update(keys=keys, values=values)
 
 
 def _to_length(value: Tensor, length: int) -> Tensor:

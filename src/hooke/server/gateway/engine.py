@@ -63,6 +63,8 @@ class Engine:
         self._batch = Batch(model, dictionaries)
         self._running: list[Speech] = []
         self._waiting: deque[Speech] = deque()
+        self._reading: Speech | None = None
+        """The one whose prompt is read just now: no longer waiting, not yet running."""
         self._changed = threading.Condition()
         self._is_open, self._is_ending = True, False
         self._ends = end_tokens(model)
@@ -111,12 +113,16 @@ class Engine:
             self._is_open = False
             self._changed.notify()
         deadline = time.monotonic() + grace
-        while (self._running or self._waiting) and time.monotonic() < deadline and self.is_alive:
+        while self._has_work() and time.monotonic() < deadline and self.is_alive:
             time.sleep(0.02)
         with self._changed:
             self._is_ending = True
             self._changed.notify()
         self._thread.join()
+
+    def _has_work(self) -> bool:
+        with self._changed:
+            return bool(self._running or self._waiting or self._reading)
 
     def _generator(self, ask: Ask) -> torch.Generator | None:
         if ask.sampling.temperature == 0:
@@ -158,7 +164,7 @@ class Engine:
         with self._changed:
             if not self._waiting or len(self._running) >= self._max_rows:
                 return
-            speech = self._waiting.popleft()
+            speech = self._reading = self._waiting.popleft()
         try:
             began = time.perf_counter()
             prompt = self._batch.read_prompt(speech.ask.ids, speech.ask.edits, speech.sites)
@@ -169,6 +175,8 @@ class Engine:
         except Exception as error:  # its own failure, nobody else's
             _LOG.warning("a request failed: %s", type(error).__name__)
             speech.tell(Failed(error))
+        finally:
+            self._reading = None
 
     def _begin(self, speech: Speech, read: Read) -> bool:
         """Score the prompt and choose the first token; whether there is more to do."""
