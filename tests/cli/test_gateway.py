@@ -3,10 +3,18 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import httpx
 import openai
+import torch
 
+from hooke.directions.direction import Made
+from hooke.directions.pooling import Pooling
+from hooke.directions.probe import Probe, save_probe
+from hooke.models.load import load
+from hooke.monitors.digests import Digests, digests_of
+from hooke.monitors.spec import MonitorSpec, Scorer, save_spec
 from tests.cli.conftest import Hooke
 from tests.cli.tiny_lab import TinyLab
 
@@ -50,6 +58,37 @@ def test_what_is_not_in_the_lab_is_refused_before_it_listens(hooke: Hooke):
     assert hooke("gateway key remove one").code == 0
 
 
+def test_a_monitor_of_another_model_or_of_what_is_missing_is_refused_before_it_listens(hooke: Hooke, tiny: TinyLab):
+    hooke("gateway key add one")
+    foreign = replace(upward(tiny), name="foreign", valid_for=Digests(model="another"))
+    lost = replace(upward(tiny), name="lost", scorers=(Scorer(features=("resid_post.1/3@nowhere",)),))
+    for spec, code, said in ((foreign, 1, "not valid for this model"), (lost, 2, "nowhere")):
+        save_spec(tiny.lab, spec)
+        done = hooke(f"gateway serve MODEL --port 0 --offer {spec.name}")
+        assert done.code == code
+        assert said in done.err
+    hooke("gateway key remove one")
+
+
+def upward(tiny: TinyLab) -> MonitorSpec:
+    """A monitor of the tiny model, with its probe in the lab."""
+    model = load(tiny.model, lab=tiny.lab)
+    made = Made(method="by hand", concept="none", model=model.name, model_fingerprint=model.fingerprint)
+    vector = torch.linspace(-1.0, 1.0, 32)
+    pooling = Pooling(how="max")
+    save_probe(
+        tiny.lab, Probe(name="up", sites=("resid_post.1",), vectors=(vector,), bias=0.5, pooling=pooling, made=made)
+    )
+    return MonitorSpec(
+        name="upward",
+        about="It goes up.",
+        scorers=(Scorer(probe="up"),),
+        pooling=pooling,
+        act=1e6,
+        valid_for=digests_of(model),
+    )
+
+
 def test_words_that_name_no_verb_of_keys_are_told_those_there_are(hooke: Hooke):
     done = hooke("gateway key ad x")
     assert done.code == 2
@@ -59,8 +98,20 @@ def test_words_that_name_no_verb_of_keys_are_told_those_there_are(hooke: Hooke):
 
 def test_it_serves_and_ends_on_a_signal(tiny: TinyLab, hooke: Hooke):
     secret = hooke("gateway key add two --json").data["secret"]
+    save_spec(tiny.lab, upward(tiny))
     program = "from hooke.cli.app import main; raise SystemExit(main())"
-    words = ["gateway", "serve", str(tiny.model), "--port", "0", "--json", "--lab", str(tiny.lab.root)]
+    words = [
+        "gateway",
+        "serve",
+        str(tiny.model),
+        "--port",
+        "0",
+        "--monitor",
+        "upward",
+        "--json",
+        "--lab",
+        str(tiny.lab.root),
+    ]
     environment = os.environ | {"NO_PROXY": "*"}
     with subprocess.Popen(
         [sys.executable, "-c", program, *words],
@@ -74,8 +125,8 @@ def test_it_serves_and_ends_on_a_signal(tiny: TinyLab, hooke: Hooke):
         )
         with client:
             found = client.completions.create(model="tiny-model", prompt="A secret cat", max_tokens=3)
-        assert found.usage
-        assert found.usage.prompt_tokens > 0
+        (verdict,) = (found.model_extra or {})["hooke"]["monitors"]
+        assert (verdict["name"], verdict["level"], verdict["n_failed"]) == ("upward", "quiet", 0)
         server.send_signal(signal.SIGTERM)
         code, rest = server.wait(30), server.stderr.read()
     assert code in (0, 143, -15)
@@ -84,6 +135,8 @@ def test_it_serves_and_ends_on_a_signal(tiny: TinyLab, hooke: Hooke):
     assert "secret" not in rest.replace(secret, "")
     entries = (tiny.lab.root / "audits" / "gateway" / "log.jsonl").read_text()
     assert '"answer"' in entries
+    assert '"upward"' in entries
+    assert not any(line["event"] == "canary.silent" for line in lines)
     hooke("gateway key remove two")
 
 

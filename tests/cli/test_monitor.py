@@ -70,8 +70,23 @@ def test_it_runs_over_a_text_a_file_and_what_the_model_says(made: Path, hooke: H
 
 def test_a_probe_of_the_lab_can_be_taken(made: Path, hooke: Hooke):
     done = hooke(f"monitor fit {made}/labelled.jsonl --name other --probe code --model MODEL --json")
-    assert (done.code, done.data["probe"]) == (0, "code")
-    assert done.data["spec"]["scorers"][0]["probe"] == "code"
+    assert done.code == 0
+    (scorer,) = done.data["spec"]["scorers"]
+    assert (scorer["probe"], len(scorer["digest"])) == ("code", 16)
+
+
+def test_features_and_several_scorers_can_be_taken_and_told_what_to_do(made: Path, hooke: Hooke):
+    features = "--feature resid_post.1/3@tiny --feature resid_post.1/4@tiny --combine max"
+    does = "--action escalate --second code --on-error closed --reads prompt"
+    done = hooke(f"monitor fit {made}/labelled.jsonl --name both --probe code {features} {does} --model MODEL --json")
+    assert done.code == 0
+    spec = done.data["spec"]
+    assert [one["features"] for one in spec["scorers"]] == [[], ["resid_post.1/3@tiny", "resid_post.1/4@tiny"]]
+    assert (spec["action"]["second"], spec["on_error"], spec["reads"]) == ("code", "closed", "prompt")
+    assert hooke("monitor run both --model MODEL --text def").code == 0
+    words = "--name x --probe code --action stop --second code --model MODEL"
+    refused = hooke(f"monitor fit {made}/labelled.jsonl {words}")
+    assert (refused.code, "not complete" in refused.err) == (2, True)
 
 
 def test_what_is_not_there_or_not_ready_gets_one_line(made: Path, hooke: Hooke):

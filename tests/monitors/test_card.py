@@ -22,9 +22,10 @@ from tests.monitors.planted import planted_spec, specimen, texts_of
 RECORD = FitRecord(texts="planted", fingerprint="f", form="plain", seed=0, longest=64, was_fitted=True)
 
 
-def measured(folder: Path) -> tuple[Lab, MonitorSpec]:
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, MonitorSpec]:
     """A monitor of which everything was measured, on a specimen."""
-    found = specimen()
+    found, folder = specimen(), Path(tmp_path_factory.mktemp("measured"))
     spec, lab = planted_spec(found, found.model, folder)
     monitor = open_monitor(spec, found.model, lab)
     spec = calibrated(spec, [-0.5] * 300, traffic="ordinary texts", fingerprint="f")
@@ -46,8 +47,8 @@ def measured(folder: Path) -> tuple[Lab, MonitorSpec]:
     return lab, spec
 
 
-def test_all_that_was_measured_is_on_the_card_and_nothing_is_claimed(tmp_path: Path) -> None:
-    lab, spec = measured(tmp_path)
+def test_all_that_was_measured_is_on_the_card_and_nothing_is_claimed(measured: tuple[Lab, MonitorSpec]) -> None:
+    lab, spec = measured
     text = markdown(spec, card(lab, spec))
     for said in ("planted", "100.0%", "at most", "does nothing", "T3", "the same prefix against it", "10.00%"):
         assert said in text, said
@@ -67,8 +68,8 @@ def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     assert forbidden(text) == []
 
 
-def test_what_was_measured_before_a_change_is_called_so(tmp_path: Path) -> None:
-    lab, spec = measured(tmp_path)
+def test_what_was_measured_before_a_change_is_called_so(measured: tuple[Lab, MonitorSpec]) -> None:
+    lab, spec = measured
     changed = replace(spec, action=Action(do="stop"))
     text = markdown(changed, card(lab, changed))
     assert text.count("before the monitor was last changed") == 2

@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+from hooke.directions.pooling import Pooling
+from hooke.directions.probe import save_probe
 from hooke.errors import BadRequest, UnknownName
-from hooke.monitors.fit import Method, fit_probe, fitted, labelled_texts, mean_rows, monitor_of, part
+from hooke.lab import Lab
+from hooke.monitors.fit import Method, fit_probe, fitted, given_scorers, labelled_texts, mean_rows, monitor_of, part
+from hooke.monitors.scorers import probe_digest
 from hooke.monitors.transcripts import Text
 from hooke.sites import parse_site
+from tests.directions.made import probe_of
+from tests.models.tiny import tiny_model
 from tests.monitors.planted import specimen, texts_of
 
 
@@ -63,6 +69,18 @@ def test_a_planted_direction_is_found_at_its_site_and_not_in_the_twin() -> None:
     assert abs(float(cosine(in_twin, planted.vector, dim=0))) < 0.2
     spec = monitor_of(found.model, probe, name="m", about="a")
     assert (spec.scorers[0].probe, spec.act, spec.valid_for.model) == ("p", None, found.model.fingerprint)
+
+
+def test_given_scorers_are_pinned_and_one_probe_keeps_its_pooling(tmp_path: Path) -> None:
+    lab, model = Lab(tmp_path), tiny_model()
+    probe = probe_of(model, Pooling(how="max"))
+    save_probe(lab, probe)
+    save_probe(lab, probe_of(model, Pooling(how="max"), name="other"))
+    (one,), pooling = given_scorers(model, lab, ["up"], [])
+    assert (one.digest, pooling.how) == (probe_digest(probe), "max")
+    assert given_scorers(model, lab, ["up", "other"], [])[1].how == "ema"
+    with pytest.raises(UnknownName):
+        given_scorers(model, lab, ["none"], [])
 
 
 def test_labelled_texts_are_a_set_or_a_file(tmp_path: Path) -> None:

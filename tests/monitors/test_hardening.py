@@ -14,7 +14,7 @@ from hooke.monitors.redteam import target_of
 from hooke.monitors.stream import OpenMonitor, open_monitor
 from tests.monitors.planted import planted_spec, specimen, texts_of
 
-SHORT = AttackConfig(length=4, steps=4, looks=(0,), lr=0.5, weight=0.0)
+SHORT = AttackConfig(length=4, steps=1, looks=(0,), lr=0.5, weight=0.0)
 
 
 def _target(folder: Path, n: int = 2) -> Target:
@@ -43,7 +43,7 @@ def test_what_was_fitted_on_an_attack_sees_it(tmp_path: Path) -> None:
     prefix = list(soft_prompt(target, replace(SHORT, steps=20)))[-1][1]
     clean = unprefixed(target, target.others)
     assert look(target, prefix, clean, 0).caught == 0
-    ordinary = [one for one in texts if not one.label] * 5
+    ordinary = [one for one in texts if not one.label] * 3
     monitor, threshold = refitting(target, texts, ordinary, share=0.1)([prefix])
     again = replace(target, monitor=monitor, threshold=threshold)
     assert look(again, prefix, clean, 0).caught == 6

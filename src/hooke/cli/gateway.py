@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from hooke.cli.answer import Answer
@@ -74,23 +75,25 @@ def serve(
     lab = everywhere.lab
     if not read_keys(lab):
         raise BadRequest("Nobody could ask this gateway.", "It has no keys.", "Make one: hooke gateway key add NAME")
-    listening = listen(host, port)
-    loaded = loading.load(model, lab)
-    opened = {name: open_monitor(load_spec(lab, name), loaded, lab, force=force) for name in (*monitor, *offer)}
-    gateway = Gateway(
-        lab,
-        loaded,
-        monitors=[opened[name] for name in dict.fromkeys(monitor)],
-        offered=[opened[name] for name in dict.fromkeys(offer) if name not in monitor],
-        steering=steer,
-        audit=AuditLog(audit or lab.path("audits", "gateway"), actor="gateway"),
-        max_rows=at_once,
-        max_waiting=waiting,
-        max_new=max_new,
-    )
-    log_to(sys.stderr)
-    _announce(f"http://{host}:{listening.getsockname()[1]}/v1", loaded.name, gateway, is_json=everywhere.json)
-    Server(create_gateway(gateway, canary_every=canary), grace=grace).run(sockets=[listening])
+    with listen(host, port) as listening:
+        loaded = loading.load(model, lab)
+        opened = {name: open_monitor(load_spec(lab, name), loaded, lab, force=force) for name in (*monitor, *offer)}
+        gateway = Gateway(
+            lab,
+            loaded,
+            monitors=[opened[name] for name in dict.fromkeys(monitor)],
+            offered=[opened[name] for name in dict.fromkeys(offer) if name not in monitor],
+            steering=steer,
+            audit=AuditLog(audit or lab.path("audits", "gateway"), actor="gateway"),
+            max_rows=at_once,
+            max_waiting=waiting,
+            max_new=max_new,
+        )
+        log_to(sys.stderr)
+        _announce(
+            f"http://{host}:{listening.getsockname()[1]}/v1", loaded.name, gateway.monitors, is_json=everywhere.json
+        )
+        Server(create_gateway(gateway, canary_every=canary), grace=grace).run(sockets=[listening])
 
 
 def add(
@@ -182,10 +185,10 @@ def remove(name: str, /, *, everywhere: Everywhere = Everywhere()) -> Answer:
     return Answer(data={"removed": name}, shown=(f"The key '{name}' is gone.",))
 
 
-def _announce(address: str, model: str, gateway: object, *, is_json: bool) -> None:
+def _announce(address: str, model: str, monitors: Iterable[str], *, is_json: bool) -> None:
     # With --json standard output was turned to standard error for the time of the call.
     out = sys.__stdout__ or sys.stdout
-    names = sorted(gateway.monitors)  # pyright: ignore[reportAttributeAccessIssue]
+    names = sorted(monitors)
     if is_json:
         out.write(json.dumps({"address": address, "model": model, "monitors": names}) + "\n")
     else:

@@ -1,7 +1,10 @@
 """`hooke monitor`: monitors made, calibrated, measured and run."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from cyclopts import Group, Parameter
 
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions
@@ -11,7 +14,7 @@ from hooke.errors import BadRequest
 from hooke.pages.numerals import interval, percent
 
 if TYPE_CHECKING:
-    import hooke.directions.probe
+    import hooke.directions.pooling
     import hooke.lab
     import hooke.models.model
     import hooke.monitors.cascade
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     import hooke.monitors.stream
 
 MODEL = "smollm2-135m"
+_DOES = Group("What it does", sort_key=4)
 
 
 def list_monitors(*, everywhere: Everywhere = Everywhere()) -> Answer:
@@ -44,6 +48,53 @@ def _until(spec: "hooke.monitors.spec.MonitorSpec") -> str:
     return f"{spec.calibration.expires}{', expired' if spec.is_expired() else ''}"
 
 
+@Parameter(name="*", group=_DOES)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MonitorOptions:
+    """What a monitor reads, and what it does."""
+
+    reads: Literal["all", "prompt", "generated"] = "all"
+    """Whose tokens count: all, the prompt's, or the answer's."""
+    warm_up: int = 4
+    """Tokens before which nothing is judged."""
+    combine: Literal["sum", "max"] = "sum"
+    """How the scores of several scorers become one."""
+    on_error: Literal["open", "closed"] = "open"
+    """Where the scorer fails at a token: open lets it pass, closed takes it for one that starts the action."""
+    action: Literal["annotate", "log", "escalate", "steer", "stop"] = "annotate"
+    """What is done with a request from the token on at which it is above the second threshold."""
+    second: str = ""
+    """To escalate: the second monitor."""
+    recipe: str = ""
+    """To steer: a recipe of the lab."""
+
+    def spec(
+        self,
+        model: "hooke.models.model.Model",
+        scorers: "tuple[hooke.monitors.spec.Scorer, ...]",
+        pooling: "hooke.directions.pooling.Pooling",
+        *,
+        name: str,
+        about: str,
+    ) -> "hooke.monitors.spec.MonitorSpec":
+        """The monitor, before it is calibrated."""
+        from hooke.monitors.digests import digests_of
+        from hooke.monitors.spec import Action, MonitorSpec
+
+        return MonitorSpec(
+            name=name,
+            about=about,
+            scorers=scorers,
+            combine=self.combine,
+            pooling=pooling,
+            reads=self.reads,
+            warm_up=self.warm_up,
+            action=Action(do=self.action, second=self.second, recipe=self.recipe),
+            on_error=self.on_error,
+            valid_for=digests_of(model),
+        )
+
+
 def fit(
     texts: str,
     /,
@@ -51,13 +102,14 @@ def fit(
     name: str,
     model: str = MODEL,
     about: str = "",
-    probe: str | None = None,
+    probe: tuple[str, ...] = (),
+    feature: tuple[str, ...] = (),
     site: tuple[str, ...] = (),
     method: Literal["means", "logistic"] = "means",
     form: Literal["plain", "chat"] = "plain",
     seed: int = 0,
     longest: int = 256,
-    warm_up: int = 4,
+    monitor: MonitorOptions = MonitorOptions(),
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
@@ -77,7 +129,9 @@ def fit(
     about
         What it is meant to find, in one sentence.
     probe
-        A probe of the lab, in the place of one that is fitted here.
+        A probe of the lab, in the place of one that is fitted here; may be given several times.
+    feature
+        A feature, such as resid_post.15/12@smollm2-res, in the place of a probe; those of one dictionary are summed.
     site
         A site that it may read; may be given several times: the best by other texts is taken. Four layers unless given.
     method
@@ -88,11 +142,9 @@ def fit(
         By which groups are parted.
     longest
         Tokens of a text that are read.
-    warm_up
-        Tokens before which nothing is judged.
     """
-    from hooke.directions.probe import check_probe, load_probe, save_probe
-    from hooke.monitors.fit import FitRecord, fit_probe, labelled_texts, monitor_of, part
+    from hooke.directions.probe import save_probe
+    from hooke.monitors.fit import FitRecord, fit_probe, given_scorers, labelled_texts, part
     from hooke.monitors.results import save_result
     from hooke.monitors.spec import save_spec
     from hooke.monitors.transcripts import texts_fingerprint
@@ -100,31 +152,26 @@ def fit(
 
     lab = everywhere.lab
     lab.path("monitors", name)
-    items = labelled_texts(texts, form)
+    items, is_given, areas = labelled_texts(texts, form), bool(probe or feature), {}
     opened = loading.load(model, lab)
-    if probe is None:
+    if not is_given:
         parts, sites = part(items, seed=seed), opened.expand(site or _layers(opened))
         found = fit_probe(opened, parts, sites, name=name, concept=texts, method=method, seed=seed, longest=longest)
         save_probe(lab, found)
-    else:
-        found = load_probe(lab, probe)
-        check_probe(found, opened)
+        areas = found.made.settings["areas_when_chosen"]
+    scorers, pooling = given_scorers(opened, lab, probe if is_given else (name,), feature)
     told = about or (CONCEPTS[texts].about if texts in CONCEPTS else f"Texts as in {texts}.")
-    spec = monitor_of(opened, found, name=name, about=told, warm_up=warm_up)
+    spec = monitor.spec(opened, scorers, pooling, name=name, about=told)
     folder = save_spec(lab, spec)
     marks = {"texts": texts, "fingerprint": texts_fingerprint(items), "form": form, "seed": seed, "longest": longest}
-    save_result(lab, name, "fit", FitRecord(**marks, was_fitted=probe is None))
-    return _fitted(spec, found, folder)
-
-
-def _fitted(spec: "hooke.monitors.spec.MonitorSpec", probe: "hooke.directions.probe.Probe", folder: Path) -> Answer:
-    areas = probe.made.settings.get("areas_when_chosen", {})
-    rows = [(one, f"{area:.3f}", "chosen" if one in probe.sites else "") for one, area in areas.items()]
+    save_result(lab, name, "fit", FitRecord(**marks, was_fitted=not is_given))
+    best = max(areas, key=lambda one: areas[one], default="")
+    rows = [(one, f"{area:.3f}", "chosen" if one == best else "") for one, area in areas.items()]
     return Answer(
-        data={"spec": to_dict(spec), "probe": probe.name, "sites": list(probe.sites), "areas": areas, "folder": folder},
+        data={"spec": to_dict(spec), "areas": areas, "folder": folder},
         shown=(
             title(spec.name, spec.about),
-            table(("site", "area on the choosing texts>", ""), rows),
+            *((table(("site", "area on the choosing texts>", ""), rows),) if rows else ()),
             note("Not calibrated: `hooke monitor calibrate` sets its thresholds on ordinary traffic."),
         ),
     )

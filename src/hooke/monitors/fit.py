@@ -18,15 +18,16 @@ from sklearn.preprocessing import StandardScaler
 
 from hooke.directions.direction import Made
 from hooke.directions.pooling import Pooling
-from hooke.directions.probe import Probe
+from hooke.directions.probe import Probe, load_probe
 from hooke.errors import BadRequest
 from hooke.findings import area_under_curve
+from hooke.lab import Lab
 from hooke.models.model import Model
 from hooke.monitors.digests import digests_of
-from hooke.monitors.scorers import probe_digest
+from hooke.monitors.scorers import open_scorer, probe_digest, scorer_digest
 from hooke.monitors.spec import MonitorSpec, Scorer
 from hooke.monitors.transcripts import LONGEST, Form, Text, concept_texts, read_rows, read_transcripts
-from hooke.sites import Site
+from hooke.sites import Site, parse_feature
 from hooke.text.concepts import CONCEPTS
 
 Method = Literal["means", "logistic"]
@@ -141,6 +142,27 @@ def fitted(
     spread = scores[~labels].std() or 1.0
     middle = (scores[labels].mean() + scores[~labels].mean()) / 2
     return vector / spread, float(-middle / spread)
+
+
+def given_scorers(
+    model: Model, lab: Lab, probes: Sequence[str], features: Sequence[str]
+) -> tuple[tuple[Scorer, ...], Pooling]:
+    """Probes of the lab and features as scorers, pinned to what they are now; and how they are pooled.
+
+    One probe alone keeps its own pooling.
+
+    Raises:
+        UnknownName: one of them is not there.
+        BadArtefact, ShapeMismatch, UnknownSite, UnsupportedModel: one does not fit the model.
+    """
+    by_dictionary: dict[str | None, list[str]] = {}
+    for one in features:
+        by_dictionary.setdefault(parse_feature(one).dictionary, []).append(one)
+    found = [Scorer(probe=one) for one in probes] + [Scorer(features=tuple(own)) for own in by_dictionary.values()]
+    for one in found:
+        open_scorer(one, model, lab)
+    pinned = tuple(replace(one, digest=scorer_digest(one, lab)) for one in found)
+    return pinned, load_probe(lab, probes[0]).pooling if len(found) == len(probes) == 1 else POOLING
 
 
 def monitor_of(model: Model, probe: Probe, *, name: str, about: str, warm_up: int = WARM_UP) -> MonitorSpec:

@@ -99,7 +99,7 @@ def test_no_request_breaks_it(gateway_lab: TinyLab, gateway_model: Model):
         gateway = Gateway(gateway_lab.lab, gateway_model, monitors=quiet(), steering=["push"], max_new=3)
         secret = add_key(gateway_lab.lab, "fuzz", steering=("*",), per_minute=10**6, is_operator=True)
         headers = {"authorization": f"Bearer {secret}"}
-        app = create_gateway(gateway, canary_every=0)
+        app = create_gateway(gateway, canary_every=0.0)
         with TestClient(app, raise_server_exceptions=False, headers=headers) as client:
             told = client.get("/v1/openapi.json").json()
             schema = schemathesis.openapi.from_dict(told).exclude(path=["/v1/hooke/events"])
