@@ -22,9 +22,12 @@ VERB_NAMES = {
     "fit-lens", "interactions", "label", "serve", "doctor", "specimen list", "specimen recover", "specimen score",
     "specimen show", "specimen build", "specimen superposition", "specimen dictionaries",
     "specimen crosscoders", "specimen concept", "concept list", "concept features", "concept translations",
-    "trace", "patch",
-    "path-patch", "discover", "heads", "study list", "study run", "graph list",
+    "trace", "patch", "path-patch", "discover", "heads", "study list", "study run", "graph list",
+    "monitor list", "monitor fit", "monitor calibrate", "monitor eval", "monitor run", "monitor redteam",
+    "monitor drift", "monitor card", "monitor verify-log", "monitor export-log", "monitor erase-text",
+    "monitor new-key",
     "graph show", "graph validate", "graph intervene", "graph prune", "graph paths", "graph groups",
+    "gateway serve", "gateway key add", "gateway key list", "gateway key remove",
     "graph group", "graph ungroup", "graph aggregate", "graph diff", "graph export", "graph attention", "graph heads",
     "probe fit", "probe list", "probe show", "probe score", "direction make", "direction list", "direction show",
 }  # fmt: skip
@@ -46,7 +49,8 @@ def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_verbs_are_frozen():
     assert set(VERBS) == VERB_NAMES
-    assert {words.split()[0] for words in VERBS if " " in words} == set(NOUNS)
+    nouns = {words.rpartition(" ")[0] for words in VERBS if " " in words}
+    assert nouns | {noun.split()[0] for noun in nouns} == set(NOUNS)
 
 
 @pytest.mark.parametrize("words", sorted(VERBS))

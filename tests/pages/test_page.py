@@ -84,3 +84,10 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadRequest, match="could not be written"):
         write_page(tmp_path / "file" / "page.html", "<p>")
+
+
+def test_a_page_never_takes_the_place_of_a_folder(tmp_path: Path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BadRequest, match="is a folder"):
+        write_page(tmp_path / "folder", "<p>")
+    assert (tmp_path / "folder").is_dir()

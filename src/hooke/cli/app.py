@@ -138,6 +138,45 @@ VERBS: dict[str, tuple[str, str]] = {
     "graph aggregate": ("graph_sets:aggregate", "Show which nodes or edges return over a set of graphs."),
     "graph diff": ("graph_sets:diff", "Show what sets two sets of graphs apart, beside what luck does."),
     "graph export": ("graph:export", "Write a graph as the JSON that Neuronpedia and circuit-tracer's front end open."),
+    "monitor list": (
+        "monitor:list_monitors",
+        "List the monitors in the lab: what they look for, their thresholds, and until when those are believed.",
+    ),
+    "monitor fit": ("monitor:fit", "Make a monitor from labelled texts, or from a probe of the lab."),
+    "monitor calibrate": (
+        "monitor:calibrate",
+        "Set a monitor's thresholds on ordinary traffic: the smallest whose share of texts is surely under a target.",
+    ),
+    "monitor eval": (
+        "monitor:evaluate",
+        "Measure a calibrated monitor on texts that it has not seen: slice by slice, the worst first, beside controls.",
+    ),
+    "monitor run": ("monitor:run", "Run a monitor over a text, over a file of texts, or over what the model says."),
+    "monitor redteam": (
+        "monitor_trial:redteam",
+        "Attack a calibrated monitor, and show what it still catches by what the attacker may do and for how long.",
+    ),
+    "monitor drift": (
+        "monitor_trial:drift",
+        "Hold today's traffic against that of the calibration: an alarm with an error rate, and numbers to look at.",
+    ),
+    "monitor card": (
+        "monitor_trial:card",
+        "Show a monitor's card: what it reads, how often it is wrong, what attacked it, and where it was not tested.",
+    ),
+    "monitor verify-log": (
+        "audit_log:verify_log",
+        "Verify an audit log: find any change, gap, swap or repetition, and say what a chain cannot show.",
+    ),
+    "monitor export-log": (
+        "audit_log:export_log",
+        "Export an audit log with the texts that can still be read, as one JSON object that can be handed on.",
+    ),
+    "monitor erase-text": (
+        "audit_log:erase_text",
+        "Erase a text that an audit log is about, by losing its key; the chain stays whole and says so.",
+    ),
+    "monitor new-key": ("audit_log:new_key", "Make a key that signs the anchors of audit logs."),
     "study list": ("study:list_studies", "List the studies that come with hooke."),
     "study run": ("study:run", "Run a study on a model: each finding with its interval, beside its control."),
     "specimen list": ("specimen:list_specimens", "List the models whose mechanism is known by construction."),
@@ -167,6 +206,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Look for a planted concept in a dictionary's features, and for it in a twin that has none.",
     ),
     "specimen build": ("specimen:build", "Keep a specimen, its twin and its random control in the lab."),
+    "gateway serve": ("gateway:serve", "Serve a model as OpenAI does, with monitors and steering by registered name."),
+    "gateway key add": ("gateway:add", "Make a key for the gateway; its secret is shown once."),
+    "gateway key list": ("gateway:list_keys", "List the gateway's keys and what each may do."),
+    "gateway key remove": ("gateway:remove", "Take a key away; a gateway that runs refuses it at once."),
     "serve": ("serve:serve", "Open the microscope: browse, search, read and steer in the browser."),
     "doctor": ("doctor:doctor", "Show what this machine has, and what is missing."),
 }
@@ -178,8 +221,11 @@ NOUNS = {
     "probe": "Probes: directions that tell a concept, with what they must be better than.",
     "direction": "Directions: vectors at a site that are read, or added to steer.",
     "graph": "Attribution graphs: those in the lab, one node's edges, files for other tools.",
+    "monitor": "Monitors: scorers that watch a model speak, with known error rates; and audit logs.",
     "study": "Studies: questions to a real model that anyone can put again.",
     "specimen": "Specimens: small models whose mechanism is known, to try instruments on.",
+    "gateway": "The gateway: a model for other programs, watched by monitors.",
+    "gateway key": "Keys: who may ask the gateway, and for what.",
 }
 
 ABOUT = (
@@ -200,11 +246,13 @@ def build_app() -> App:
     )
     nouns: dict[str, App] = {"": app}
     for rank, (words, (place, about)) in enumerate(VERBS.items()):
-        noun, _, verb = words.rpartition(" ")
-        if noun not in nouns:
-            nouns[noun] = App(name=noun, help=NOUNS[noun], sort_key=rank)
-            app.command(nouns[noun])
-        nouns[noun].command(f"hooke.cli.{place}", name=verb, help=about, sort_key=rank)
+        *path, verb = words.split()
+        for depth, part in enumerate(path):
+            noun = " ".join(path[: depth + 1])
+            if noun not in nouns:
+                nouns[noun] = App(name=part, help=NOUNS[noun], sort_key=rank)
+                nouns[" ".join(path[:depth])].command(nouns[noun])
+        nouns[" ".join(path)].command(f"hooke.cli.{place}", name=verb, help=about, sort_key=rank)
     return app
 
 
@@ -306,9 +354,9 @@ def _wrong_words(error: CycloptsError, words: list[str]) -> BadRequest:
 
 def _no_verb(words: list[str]) -> BadRequest:
     """What is said of words that name no verb. cyclopts' own message would import every verb to list them."""
-    noun = words[0] if words[0] in NOUNS else ""
+    noun = max((one for one in NOUNS if words[: one.count(" ") + 1] == one.split()), key=len, default="")
     page = f"`hooke {noun} --help`" if noun else "`hooke --help`"
-    word = words[1] if noun else words[0]
+    word = words[len(noun.split())]
     if word.startswith("-"):
         return BadRequest(f"'{word}' stands where a verb should.", "", f"Put options behind the verb; see {page}.")
     verbs = [name.removeprefix(f"{noun} ") for name in VERBS if name.startswith(noun)]

@@ -74,6 +74,8 @@ def write_page(path: Path, html: str) -> None:
     Raises:
         BadRequest: the place cannot be written to.
     """
+    if path.is_dir():
+        raise BadRequest(f"'{path}' could not be written.", "It is a folder.", "Name a file in it.")
     try:
         with staged(path) as aside:
             aside.write_text(html, encoding="utf-8")
