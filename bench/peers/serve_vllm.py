@@ -21,9 +21,9 @@ import hooke
 from hooke.directions.pooling import Pooling
 from hooke.models.edits import Add, Edit
 from hooke.models.generate import Sampling
+from hooke.monitors.scorers import Opened
 from hooke.monitors.spec import Action, MonitorSpec, Scorer
 from hooke.monitors.stream import OpenMonitor
-from hooke.monitors.scorers import Opened
 from hooke.server.gateway.asks import Ask, Ended, Event, Failed, Scored, Spoke
 from hooke.server.gateway.engine import Engine
 from hooke.server.gateway.vllm_engine import VllmConfig, VllmEngine

@@ -2,10 +2,10 @@ import pytest
 
 from hooke.errors import BadConfig, BadRequest, PromptTooLong, UnknownName
 from hooke.models.model import Model
-from hooke.server.gateway.speech import EngineClosed
 from hooke.server.gateway.front import Gateway
 from hooke.server.gateway.keys import Key
 from hooke.server.gateway.refusals import TooOften
+from hooke.server.gateway.speech import EngineClosed
 from hooke.server.gateway.words import TextBody
 from tests.cli.tiny_lab import TinyLab
 from tests.server.gateway.doubles import along

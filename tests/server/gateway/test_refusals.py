@@ -3,8 +3,8 @@ import json
 import pytest
 
 from hooke.errors import BadArtefact, BadRequest, PromptTooLong, UnknownName
-from hooke.server.gateway.speech import EngineClosed, EngineFull
 from hooke.server.gateway.refusals import Forbidden, TooOften, Unsupported, refusal_of
+from hooke.server.gateway.speech import EngineClosed, EngineFull
 
 
 @pytest.mark.parametrize(
