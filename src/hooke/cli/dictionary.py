@@ -39,7 +39,9 @@ def list_dictionaries(*, catalogue: str | None = None, everywhere: Everywhere = 
     folders = [("lab", lab.path("dictionaries", name)) for name in lab.names("dictionaries")]
     starters = sorted(STARTERS.iterdir()) if STARTERS.is_dir() else []
     folders += [("starter", folder) for folder in starters if folder.is_dir()]
-    found = [_facts(origin, folder) | {"completeness": read_carried(folder, lab)} for origin, folder in folders]
+    found: list[dict[str, Any]] = [
+        _facts(origin, folder) | {"completeness": read_carried(folder, lab)} for origin, folder in folders
+    ]
     if not found:
         empty = note(f"There are none in {lab.root}. Train one: hooke train --help")
         return Answer(data={"dictionaries": []}, shown=(empty,))

@@ -154,7 +154,8 @@ class _Seen:
         found = {category: {name: told[name] for name in names} for category, names in _CATEGORIES.items()}
         n_predicted = len(torch.cat(self._tokens["kl_div_with_sae"]))
         counts = {"reconstruction": n_predicted, "sparsity_variance": self._n_tokens}
-        return found | {"token_stats": {f"total_tokens_eval_{name}": n for name, n in counts.items()}}
+        sizes: dict[str, float] = {f"total_tokens_eval_{name}": n for name, n in counts.items()}
+        return found | {"token_stats": sizes}
 
     def densities(self) -> dict[str, np.ndarray]:
         """How often each feature fires, and how often in a window where it does."""

@@ -172,7 +172,7 @@ def told(
     scaler = StandardScaler(with_mean=recipe.scales, with_std=recipe.scales).fit(values[:, chosen])
     probe = LogisticRegression(C=recipe.c, class_weight="balanced" if recipe.balances else None, max_iter=1000)
     probe.fit(scaler.transform(values[:, chosen]), labels)
-    return probe.predict(scaler.transform(new[:, chosen]))
+    return np.asarray(probe.predict(scaler.transform(new[:, chosen])))
 
 
 def _apart(
