@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from hooke import __version__
 from hooke.configs import to_dict
 from hooke.dictionaries.dictionary import DictionaryConfig
 from hooke.dictionaries.formats.hooks import hook_of
+from hooke.lab import provenance
 from hooke.sites import parse_site
 
 RELEASE = "hooke"
@@ -48,7 +48,7 @@ def result_of(
         "datetime_epoch_millis": int(time.time() * 1000),
         "eval_result_metrics": dict(metrics),
         "eval_result_details": [dict(one) for one in details],
-        "sae_bench_commit_hash": f"measured by hooke {__version__}",
+        "sae_bench_commit_hash": f"measured by hooke {provenance()['versions']['hooke']}",
         "sae_lens_id": config.name,
         "sae_lens_release_id": RELEASE,
         "sae_lens_version": "",
