@@ -9,6 +9,7 @@ from hooke.dictionaries import Dictionary
 from hooke.errors import BadRequest
 from hooke.evaluate.core_scores import CoreScores, core_scores
 from hooke.evaluate.quality import Subject
+from hooke.models.edits import Patch
 from hooke.models.model import Model
 from hooke.text.windows import WindowConfig, Windows, windows
 from tests.features.planted import SITE, planted_corpus, planted_dictionary, planted_model
@@ -57,9 +58,10 @@ def test_losses_and_divergences_are_those_of_edited_runs(model: Model, batches: 
     for batch in batches:
         run = model.run(batch.tokens, capture=[SITE])
         put = torch.where(batch.counted[..., None], dictionary(run[SITE].float()), run[SITE])
-        from hooke.models.edits import Patch
-
-        own, other = (one.logits.log_softmax(-1) for one in (run, model.run(batch.tokens, edits=[Patch(SITE, put)])))
+        changed = model.run(batch.tokens, edits=[Patch(SITE, put)])
+        assert run.logits is not None
+        assert changed.logits is not None
+        own, other = run.logits.log_softmax(-1), changed.logits.log_softmax(-1)
         asked, following = batch.counted[:, :-1], batch.tokens[:, 1:, None]
         clean.append(-own[:, :-1].gather(2, following)[..., 0][asked])
         spliced.append(-other[:, :-1].gather(2, following)[..., 0][asked])

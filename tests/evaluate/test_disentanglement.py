@@ -1,6 +1,7 @@
 """A model that knows cities by construction, with dictionaries that keep their attributes apart, and that do not."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def model() -> Model:
         eos_token_id=0, bos_token_id=None, pad_token_id=0,
     )  # fmt: skip
     torch.manual_seed(0)
-    hf = LlamaForCausalLM(config)
+    hf: Any = LlamaForCausalLM(config)
     with torch.no_grad():
         hf.model.embed_tokens.weight.zero_()
         hf.lm_head.weight.zero_()

@@ -32,8 +32,8 @@ def test_it_is_as_wide_and_of_another_model(own: Subject, tmp_path: Path):
     assert lab.names("dictionaries") == ["planted-anew-320-0"]
     # Tokens are unit vectors in the model as it is, and are not in the one drawn anew.
     tokens = torch.arange(1, 9)[None]
-    streams = [one.run(tokens, capture=[SITE])[SITE][0] for one in (own.model, made.model)]
-    assert not torch.allclose(*streams)
+    learnt, anew = (one.run(tokens, capture=[SITE])[SITE][0] for one in (own.model, made.model))
+    assert not torch.allclose(learnt, anew)
     again = untrained(own, planted_corpus(), n_tokens=320, windows=WINDOWS, lab=lab)
     assert torch.equal(again.dictionary.W_dec, made.dictionary.W_dec)
 

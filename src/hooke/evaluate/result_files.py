@@ -7,19 +7,15 @@ Names, categories and definitions are SAEBench's; texts are hooke's. Each file s
 interpretability, unlearning and disentanglement there are none: hooke defines them otherwise.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import torch
 
-from hooke import __version__
-from hooke.configs import to_dict
-from hooke.dictionaries.formats.hooks import hook_of
+from hooke.dictionaries.formats.saebench import RELEASE, result_of
 from hooke.errors import BadRequest
 from hooke.evaluate.absorption import by_letter, read_words, words_of
 from hooke.evaluate.core_scores import core_scores
@@ -32,7 +28,6 @@ from hooke.text.windows import Windows
 
 KINDS = ("core", "sparse-probing", "absorption")
 KS = (1, 2, 5)
-_RELEASE = "hooke"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +60,7 @@ def write_results(results: Sequence[Result], folder: Path, name: str) -> list[Pa
     Raises:
         BadRequest: a file is there already.
     """
-    paths = [folder / one.folder / f"{_RELEASE}_{name}_eval_results.json" for one in results]
+    paths = [folder / one.folder / f"{RELEASE}_{name}_eval_results.json" for one in results]
     for path in paths:
         if path.exists():
             raise BadRequest(f"'{path}' is there already.", "", "Give another folder, or move it away.")
@@ -78,31 +73,16 @@ def write_results(results: Sequence[Result], folder: Path, name: str) -> list[Pa
 def _result(
     own: Subject, kind: str, folder: str, config: dict[str, Any], metrics: Any, details: list[Any], said: dict[str, Any]
 ) -> Result:
-    found = own.dictionary.config
-    site = own.dictionary.reads[0]
-    described = {
-        "model_name": own.model.name,
-        "d_in": found.d_in,
-        "d_sae": found.n_features,
-        "hook_layer": site.layer or 0,
-        "hook_name": hook_of(site),
-        "architecture": found.kind,
-        "dtype": str(own.dictionary.W_enc.dtype).removeprefix("torch."),
-    }
-    data = {
-        "eval_type_id": kind,
-        "eval_config": {"model_name": own.model.name} | config,
-        "eval_id": str(uuid4()),
-        "datetime_epoch_millis": int(time.time() * 1000),
-        "eval_result_metrics": metrics,
-        "eval_result_details": details,
-        "sae_bench_commit_hash": f"measured by hooke {__version__}",
-        "sae_lens_id": own.dictionary.name,
-        "sae_lens_release_id": _RELEASE,
-        "sae_lens_version": "",
-        "sae_cfg_dict": described,
-        "eval_result_unstructured": said | {"hooke_config": to_dict(found)},
-    }
+    data = result_of(
+        own.dictionary.config,
+        model=own.model.name,
+        dtype=str(own.dictionary.W_enc.dtype).removeprefix("torch."),
+        kind=kind,
+        settings=config,
+        metrics=metrics,
+        details=details,
+        said=said,
+    )
     return Result(folder, data)
 
 
@@ -135,7 +115,7 @@ def _sparse_probing(own: Subject, seed: int) -> Result:
     for name in track(CONCEPTS, "sparse probing", unit="sets"):
         items = list(concept(name).items())
         reads = read_texts([own], [one.text for one in items])
-        details.append({"dataset_name": f"{_RELEASE}/{name}"} | _probed(own, items, reads, seed))
+        details.append({"dataset_name": f"{RELEASE}/{name}"} | _probed(own, items, reads, seed))
     means = {key: float(np.mean([one[key] for one in details])) for key in details[0] if key != "dataset_name"}
     metrics = {
         part: {key: value for key, value in means.items() if key.startswith(f"{part}_")} for part in ("llm", "sae")

@@ -143,8 +143,8 @@ class VllmEngine:
     async def _start(self) -> Any:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
         try:
-            from vllm import AsyncEngineArgs
-            from vllm.v1.engine.async_llm import AsyncLLM
+            from vllm import AsyncEngineArgs  # pyright: ignore[reportMissingImports]
+            from vllm.v1.engine.async_llm import AsyncLLM  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise UnsupportedModel(
                 "vLLM is not here.", f"{error}.", "Install it into an environment of its own; docs/gateway.md says how."
@@ -196,8 +196,8 @@ class VllmEngine:
         return prompt | {"cache_salt": name} if steering else prompt
 
     def _parameters(self, name: str, speech: Speech, steering: tuple[Edit, ...]) -> Any:
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
+        from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
+        from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
 
         ask = speech.ask
         return SamplingParams(
