@@ -12,9 +12,9 @@ def _scored(peaks: list[tuple[float, float]], n_tokens: int = 10, *, label: bool
 
 
 def test_both_must_flag_and_the_second_is_paid_for_what_it_reads() -> None:
-    labelled = _scored([(2, 2), (2, 0), (0, 2)], label=True) + _scored([(2, 2)], label=False)
-    traffic = _scored([(2, 0)], 30) + _scored([(0, 2), (0, 0), (2, 2)])
-    found = cascade(labelled, traffic, thresholds=(1, 1), n_products=(100, 1000))
+    labelled = _scored([(2.0, 2.0), (2.0, 0.0), (0.0, 2.0)], label=True) + _scored([(2.0, 2.0)], label=False)
+    traffic = _scored([(2.0, 0.0)], 30) + _scored([(0.0, 2.0), (0.0, 0.0), (2.0, 2.0)])
+    found = cascade(labelled, traffic, thresholds=(1.0, 1.0), n_products=(100, 1000))
     assert found.recall is not None
     assert found.recall_first is not None
     assert found.recall_second is not None
@@ -26,5 +26,5 @@ def test_both_must_flag_and_the_second_is_paid_for_what_it_reads() -> None:
 
 def test_without_traffic_it_is_refused_and_without_labels_there_is_no_recall() -> None:
     with pytest.raises(BadRequest, match="ordinary traffic"):
-        cascade([], [], thresholds=(1, 1), n_products=(1, 1))
-    assert cascade([], _scored([(0, 0)]), thresholds=(1, 1), n_products=(1, 1)).recall is None
+        cascade([], [], thresholds=(1.0, 1.0), n_products=(1, 1))
+    assert cascade([], _scored([(0.0, 0.0)]), thresholds=(1.0, 1.0), n_products=(1, 1)).recall is None

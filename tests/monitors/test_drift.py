@@ -34,7 +34,7 @@ def test_a_shift_either_way_sets_it_off(by: float) -> None:
 
 
 def test_texts_that_were_never_judged_are_part_of_it() -> None:
-    alarm = DriftAlarm([-math.inf] * 100 + list(range(100)), alpha=0.01)
+    alarm = DriftAlarm([-math.inf] * 100 + [float(at) for at in range(100)], alpha=0.01)
     for _ in range(200):
         alarm.see(-math.inf)
     assert math.isfinite(alarm.capital)

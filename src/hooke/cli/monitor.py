@@ -147,7 +147,6 @@ def fit(
     from hooke.monitors.fit import FitRecord, fit_probe, given_scorers, labelled_texts, part
     from hooke.monitors.results import save_result
     from hooke.monitors.spec import save_spec
-    from hooke.monitors.transcripts import texts_fingerprint
     from hooke.text.concepts import CONCEPTS
 
     lab = everywhere.lab
@@ -163,8 +162,8 @@ def fit(
     told = about or (CONCEPTS[texts].about if texts in CONCEPTS else f"Texts as in {texts}.")
     spec = monitor.spec(opened, scorers, pooling, name=name, about=told)
     folder = save_spec(lab, spec)
-    marks = {"texts": texts, "fingerprint": texts_fingerprint(items), "form": form, "seed": seed, "longest": longest}
-    save_result(lab, name, "fit", FitRecord(**marks, was_fitted=not is_given))
+    record = FitRecord.of(texts, items, form=form, seed=seed, longest=longest, was_fitted=not is_given)
+    save_result(lab, name, "fit", record)
     best = max(areas, key=lambda one: areas[one], default="")
     rows = [(one, f"{area:.3f}", "chosen" if one == best else "") for one, area in areas.items()]
     return Answer(

@@ -95,9 +95,10 @@ class Evaluation:
 
     @property
     def worst_source(self) -> Slice | None:
-        """The source with the most false alarms, by the upper end."""
-        rows = [one for one in self.slices if one.kind == "source" and one.false_alarms is not None]
-        return max(rows, key=_alarm_bound, default=None)
+        """The source with the largest share of false alarms; of equal ones that whose bound is highest."""
+        found = [(one.false_alarms.value, _alarm_bound(one), at) for at, one in enumerate(self.slices)
+                 if one.kind == "source" and one.false_alarms is not None]  # fmt: skip
+        return self.slices[max(found)[2]] if found else None
 
 
 def evaluate(

@@ -26,7 +26,15 @@ from hooke.models.model import Model
 from hooke.monitors.digests import digests_of
 from hooke.monitors.scorers import open_scorer, probe_digest, scorer_digest
 from hooke.monitors.spec import MonitorSpec, Scorer
-from hooke.monitors.transcripts import LONGEST, Form, Text, concept_texts, read_rows, read_transcripts
+from hooke.monitors.transcripts import (
+    LONGEST,
+    Form,
+    Text,
+    concept_texts,
+    read_rows,
+    read_transcripts,
+    texts_fingerprint,
+)
 from hooke.sites import Site, parse_feature
 from hooke.text.concepts import CONCEPTS
 
@@ -193,6 +201,14 @@ class FitRecord:
     """Tokens of a text that were read."""
     was_fitted: bool
     """Whether the probe was fitted here; one that was given may have seen any of them."""
+
+    @staticmethod
+    def of(ref: str, texts: Sequence[Text], *, form: Form, seed: int, longest: int, was_fitted: bool) -> "FitRecord":
+        """The record of these texts, which a reference names."""
+        fingerprint = texts_fingerprint(texts)
+        return FitRecord(
+            texts=ref, fingerprint=fingerprint, form=form, seed=seed, longest=longest, was_fitted=was_fitted
+        )
 
 
 def labelled_texts(ref: str, form: Form) -> list[Text]:
