@@ -9,6 +9,7 @@ from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions, ModelRef
 from hooke.cli.serve import listen
 from hooke.errors import BadRequest
+from hooke.lab import Lab
 
 PORT = 7346
 
@@ -69,12 +70,10 @@ def serve(
     from hooke.monitors.stream import open_monitor
     from hooke.server.gateway.app import Server, create_gateway
     from hooke.server.gateway.front import Gateway
-    from hooke.server.gateway.keys import read_keys
     from hooke.server.gateway.logs import log_to
 
     lab = everywhere.lab
-    if not read_keys(lab):
-        raise BadRequest("Nobody could ask this gateway.", "It has no keys.", "Make one: hooke gateway key add NAME")
+    _require_keys(lab)
     with listen(host, port) as listening:
         loaded = loading.load(model, lab)
         opened = {name: open_monitor(load_spec(lab, name), loaded, lab, force=force) for name in (*monitor, *offer)}
@@ -183,6 +182,13 @@ def remove(name: str, /, *, everywhere: Everywhere = Everywhere()) -> Answer:
 
     remove_key(everywhere.lab, name)
     return Answer(data={"removed": name}, shown=(f"The key '{name}' is gone.",))
+
+
+def _require_keys(lab: Lab) -> None:
+    from hooke.server.gateway.keys import read_keys
+
+    if not read_keys(lab):
+        raise BadRequest("Nobody could ask this gateway.", "It has no keys.", "Make one: hooke gateway key add NAME")
 
 
 def _announce(address: str, model: str, monitors: Iterable[str], *, is_json: bool) -> None:
