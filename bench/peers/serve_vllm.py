@@ -142,8 +142,8 @@ def main() -> None:
     print(json.dumps({"settings": "reference", "seconds": round(expected[2], 1)}), flush=True)
     for cache in (False, True):
         for chunk in (0, 48):
-            config = VllmConfig(max_rows=4, max_waiting=N_PROMPTS, context=512, prefix_cache=cache, chunk=chunk)
-            engine = VllmEngine(model, monitors=watching, config=config)
+            config = VllmConfig(context=512, prefix_cache=cache, chunk=chunk)
+            engine = VllmEngine(model, monitors=watching, max_rows=4, max_waiting=N_PROMPTS, config=config)
             try:
                 found = ask_all(engine, asks)
                 name = f"prefix cache {'on' if cache else 'off'}, chunks {chunk or 'off'}"

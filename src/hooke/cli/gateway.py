@@ -4,12 +4,17 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from hooke.cli.answer import Answer
 from hooke.cli.options import Everywhere, ModelOptions, ModelRef
 from hooke.cli.serve import listen
 from hooke.errors import BadRequest
 from hooke.lab import Lab
+
+if TYPE_CHECKING:
+    from hooke.models.model import Model
+    from hooke.monitors.stream import OpenMonitor
 
 PORT = 7346
 
@@ -23,6 +28,7 @@ def serve(
     steer: tuple[str, ...] = (),
     host: str = "127.0.0.1",
     port: int = PORT,
+    engine: Literal["reference", "vllm"] = "reference",
     at_once: int = 8,
     waiting: int = 32,
     max_new: int = 1024,
@@ -50,6 +56,8 @@ def serve(
         Address to listen on.
     port
         Port to listen on; 0 takes a free one.
+    engine
+        What runs the model: hooke's own, or vLLM where it is installed (docs/gateway.md says how).
     at_once
         Requests in one batch.
     waiting
@@ -66,8 +74,6 @@ def serve(
         Take monitors although they were made for other weights, another template, or are out of date.
     """
     from hooke.monitors.audit_log import AuditLog
-    from hooke.monitors.spec import load_spec
-    from hooke.monitors.stream import open_monitor
     from hooke.server.gateway.app import Server, create_gateway
     from hooke.server.gateway.front import Gateway
     from hooke.server.gateway.logs import log_to
@@ -76,23 +82,29 @@ def serve(
     _require_keys(lab)
     with listen(host, port) as listening:
         loaded = loading.load(model, lab)
-        opened = {name: open_monitor(load_spec(lab, name), loaded, lab, force=force) for name in (*monitor, *offer)}
         gateway = Gateway(
             lab,
             loaded,
-            monitors=[opened[name] for name in dict.fromkeys(monitor)],
-            offered=[opened[name] for name in dict.fromkeys(offer) if name not in monitor],
+            monitors=_opened(monitor, loaded, lab, force=force),
+            offered=_opened([name for name in offer if name not in monitor], loaded, lab, force=force),
             steering=steer,
             audit=AuditLog(audit or lab.path("audits", "gateway"), actor="gateway"),
             max_rows=at_once,
             max_waiting=waiting,
             max_new=max_new,
+            engine=engine,
         )
         log_to(sys.stderr)
-        _announce(
-            f"http://{host}:{listening.getsockname()[1]}/v1", loaded.name, gateway.monitors, is_json=everywhere.json
-        )
+        url = f"http://{host}:{listening.getsockname()[1]}/v1"
+        _announce(url, loaded.name, gateway.monitors, is_json=everywhere.json)
         Server(create_gateway(gateway, canary_every=canary), grace=grace).run(sockets=[listening])
+
+
+def _opened(names: Iterable[str], model: "Model", lab: Lab, *, force: bool) -> "list[OpenMonitor]":
+    from hooke.monitors.spec import load_spec
+    from hooke.monitors.stream import open_monitor
+
+    return [open_monitor(load_spec(lab, name), model, lab, force=force) for name in dict.fromkeys(names)]
 
 
 def add(

@@ -156,7 +156,8 @@ class _Seen:
         }
         n_predicted = len(torch.cat(self._tokens["kl_div_with_sae"]))
         counts = {"reconstruction": n_predicted, "sparsity_variance": self._n_tokens}
-        return {**found, "token_stats": {f"total_tokens_eval_{name}": float(n) for name, n in counts.items()}}
+        found["token_stats"] = {f"total_tokens_eval_{name}": n for name, n in counts.items()}
+        return found
 
     def densities(self) -> dict[str, np.ndarray]:
         """How often each feature fires, and how often in a window where it does."""

@@ -145,7 +145,8 @@ def fitted(
     else:
         scaler = StandardScaler().fit(rows)
         model = LogisticRegression(C=_C, class_weight="balanced", max_iter=1000).fit(scaler.transform(rows), labels)
-        vector = model.coef_[0] / np.where(scaler.scale_ > 0, scaler.scale_, 1)
+        scale = np.asarray(scaler.scale_)
+        vector = model.coef_[0] / np.where(scale > 0, scale, 1)
     scores = rows @ vector
     spread = scores[~labels].std() or 1.0
     middle = (scores[labels].mean() + scores[~labels].mean()) / 2

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -30,6 +30,7 @@ from hooke.server.gateway.refusals import Forbidden, TooOften
 from hooke.server.gateway.speech import EngineClosed, Speech
 from hooke.server.gateway.steering import Registered, register
 from hooke.server.gateway.verdicts import Verdict
+from hooke.server.gateway.vllm_engine import VllmEngine
 from hooke.server.gateway.words import ChatBody, Steer, TextBody, refuse_unsupported
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ class Gateway:
         max_rows: int = 8,
         max_waiting: int = 32,
         max_new: int = MAX_NEW,
+        engine: Literal["reference", "vllm"] = "reference",
     ) -> None:
         self.lab, self.model, self.audit, self.max_new = lab, model, audit, max_new
         self.always = {one.name: one for one in monitors}
@@ -97,7 +99,7 @@ class Gateway:
         }
         self.ring, self.rates, self.counts = Ring(lab), Rates(), Counts()
         self.feed = Feed(self.counts.dropped_events.inc)
-        self.engine = Engine(
+        self.engine = (VllmEngine if engine == "vllm" else Engine)(
             model,
             monitors=tuple(self.monitors.values()),
             recipes={name: one.edits(min(max(1.0, one.low), one.high)) for name, one in reactions.items()},

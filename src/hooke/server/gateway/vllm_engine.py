@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,11 +41,7 @@ _KINDS = ("resid_pre", "resid_post")
 class VllmConfig:
     """How vLLM is started."""
 
-    max_rows: int = 8
-    """Requests at once."""
-    max_waiting: int = 32
-    """Requests that may wait."""
-    context: int = 2048
+    context: int = 4096
     """Tokens of prompt and answer at most."""
     prefix_cache: bool = True
     """Whether prompts that begin alike share what was computed; monitored ones never do."""
@@ -65,10 +61,15 @@ class VllmEngine:
         monitors: Sequence[Monitor] = (),
         recipes: Mapping[str, tuple[Edit, ...]] | None = None,
         dictionaries: Iterable[Dictionary] = (),
+        max_rows: int = 8,
+        max_waiting: int = 32,
+        on_step: Callable[[float, int], None] = lambda seconds, rows: None,
         config: VllmConfig | None = None,
     ) -> None:
         self.model, self.gauge = model, Gauge()
+        self._max_rows, self._max_waiting, self._on_step = max_rows, max_waiting, on_step
         self._config = config or VllmConfig()
+        self._context = min(self._config.context, model.context)
         self._known = {one.name: one for one in dictionaries}
         self._bank = Bank(monitors, model.row_width)
         self._require(monitors, recipes or {})
@@ -80,17 +81,21 @@ class VllmEngine:
         self._thread = threading.Thread(target=self._loop.run_forever, name="gateway-vllm", daemon=True)
         self._thread.start()
         self._taking = asyncio.Lock()
-        self._vllm = self._call(self._start())
+        try:
+            self._vllm = self._call(self._start())
+        except BaseException:
+            self._end_loop()
+            raise
 
     @property
     def n_running(self) -> int:
         """Requests that were given to vLLM, which lets some of them wait."""
-        return min(len(self._running), self._config.max_rows)
+        return min(len(self._running), self._max_rows)
 
     @property
     def n_waiting(self) -> int:
         """Those of them beyond the number that runs at once."""
-        return max(len(self._running) - self._config.max_rows, 0)
+        return max(len(self._running) - self._max_rows, 0)
 
     @property
     def is_alive(self) -> bool:
@@ -107,11 +112,11 @@ class VllmEngine:
             UnsupportedModel: it is steered in a way that vLLM is not taught.
         """
         # One token of the context is kept for scoring the last one.
-        speech = speech_of(self.model, self._bank, ask, emit, context=self._config.context - 1)
+        speech = speech_of(self.model, self._bank, ask, emit, context=self._context - 1)
         steering = self._resolved(ask.edits)
         if not self._is_open:
             raise EngineClosed("The gateway is ending.", "It takes no more requests.", "Ask another one.")
-        if len(self._running) >= self._config.max_rows + self._config.max_waiting and not ask.is_canary:
+        if len(self._running) >= self._max_rows + self._max_waiting and not ask.is_canary:
             raise EngineFull(
                 "The gateway is busy.", f"{self.n_waiting} requests wait already.", "Try again in a moment."
             )
@@ -125,8 +130,12 @@ class VllmEngine:
         self._is_open = False
         self._call(self._drain(grace))
         self._vllm.shutdown()
+        self._end_loop()
+
+    def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def _call(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -149,17 +158,17 @@ class VllmEngine:
             raise UnsupportedModel(
                 "vLLM is not here.", f"{error}.", "Install it into an environment of its own; docs/gateway.md says how."
             ) from error
-        config = self._config
+        config, context = self._config, self._context
         found = AsyncLLM.from_engine_args(
             AsyncEngineArgs(
                 model=str(self.model.hf.name_or_path),
                 dtype=config.dtype,
                 enforce_eager=True,
-                max_model_len=config.context,
-                max_num_seqs=config.max_rows,
+                max_model_len=context,
+                max_num_seqs=self._max_rows,
                 enable_prefix_caching=config.prefix_cache,
                 enable_chunked_prefill=bool(config.chunk),
-                max_num_batched_tokens=config.chunk or max(config.context, 2048),
+                max_num_batched_tokens=config.chunk or max(context, 2048),
                 worker_extension_cls="hooke.server.gateway.vllm_worker.MonitorReads",
                 disable_log_stats=True,
             )
@@ -170,17 +179,21 @@ class VllmEngine:
         return found
 
     async def _serve(self, name: str, speech: Speech, steering: tuple[Edit, ...]) -> None:
+        began = time.perf_counter()
         try:
-            async for output in self._vllm.generate(
-                self._prompt(name, speech, steering),
-                self._parameters(name, speech, steering),
-                name,
-            ):
+            outputs = self._vllm.generate(
+                self._prompt(name, speech, steering), self._parameters(name, speech, steering), name
+            )
+            async for output in outputs:
+                self._on_step(time.perf_counter() - began, self.n_running)
+                began = time.perf_counter()
                 if speech.is_cancelled:
                     self.gauge.n_cancelled += 1
                     break
                 if not await self._hear(name, speech, output.outputs[0]):
                     break
+            else:
+                speech.tell(Failed(EngineClosed("vLLM has ended an answer.", "It is not whole.", "Ask again.")))
         except Exception as error:  # its own failure, nobody else's
             _LOG.warning("a request failed: %s", type(error).__name__)
             speech.tell(Failed(error))
