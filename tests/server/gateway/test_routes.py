@@ -261,6 +261,7 @@ def test_limits_of_a_key_and_of_the_queue_are_told_with_a_time(live: Live, gatew
         assert all("retry-after" in answer.headers for answer in found if answer.status_code == 429)
 
 
+@pytest.mark.slow
 def test_two_hundred_at_once_are_answered_or_told_to_wait(gateway_lab: TinyLab, gateway_model: Model):
     """Every answer is the right one, whoever runs beside it."""
     prompts = [f"The {word} " * (1 + n % 7) for n, word in enumerate(["cat", "river", "bridge", "iron"] * 50)]
