@@ -145,7 +145,8 @@ def fitted(
     else:
         scaler = StandardScaler().fit(rows)
         model = LogisticRegression(C=_C, class_weight="balanced", max_iter=1000).fit(scaler.transform(rows), labels)
-        vector = model.coef_[0] / np.where(scaler.scale_ > 0, scaler.scale_, 1)
+        # A number that is the same on all texts has the scale 1.
+        vector = model.coef_[0] / np.asarray(scaler.scale_)
     scores = rows @ vector
     spread = scores[~labels].std() or 1.0
     middle = (scores[labels].mean() + scores[~labels].mean()) / 2
