@@ -10,7 +10,7 @@ __all__ = ["made"]
 
 def test_it_is_attacked_and_the_card_says_so(made: Path, hooke: Hooke, tmp_path: Path):
     assert "Not attacked" in hooke("monitor card code").out
-    words = "--model MODEL --level T3 --level T1 --tries 1 --texts 2 --steps 2 --length 2 --against code --rounds 1"
+    words = "--model MODEL --level T3 --level T1 --tries 1 --texts 1 --steps 2 --length 2 --against code --rounds 1"
     done = hooke(f"monitor redteam code {words} --json")
     assert done.code == 0
     (curve,) = done.data["redteam"]["curves"]
@@ -18,11 +18,12 @@ def test_it_is_attacked_and_the_card_says_so(made: Path, hooke: Hooke, tmp_path:
     assert list(curve["transfer"]) == ["code"]
     assert len(done.data["redteam"]["rounds"]) == 2
     assert len(done.data["redteam"]["reworded"]["caught"]) == 2
-    assert "does nothing" in hooke(f"monitor redteam code {words}").out
     card = hooke(f"monitor card code --html {tmp_path}/card.html --out {tmp_path}/card.md")
     assert "Not attacked" not in card.out
     assert "fitted anew 1 times" in (tmp_path / "card.md").read_text()
     assert "<h2" in (tmp_path / "card.html").read_text()
+    shown = hooke("monitor redteam code --model MODEL --level T3 --texts 1 --steps 1 --length 1")
+    assert "does nothing" in shown.out
 
 
 def test_the_same_traffic_is_no_drift_and_other_traffic_is(made: Path, hooke: Hooke):

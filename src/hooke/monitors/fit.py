@@ -145,8 +145,8 @@ def fitted(
     else:
         scaler = StandardScaler().fit(rows)
         model = LogisticRegression(C=_C, class_weight="balanced", max_iter=1000).fit(scaler.transform(rows), labels)
-        scale = np.asarray(scaler.scale_)
-        vector = model.coef_[0] / np.where(scale > 0, scale, 1)
+        # A number that is the same on all texts has the scale 1.
+        vector = model.coef_[0] / np.asarray(scaler.scale_)
     scores = rows @ vector
     spread = scores[~labels].std() or 1.0
     middle = (scores[labels].mean() + scores[~labels].mean()) / 2
