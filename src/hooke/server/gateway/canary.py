@@ -20,8 +20,8 @@ from hooke.models.generate import Sampling, generate_tokens
 from hooke.models.model import Model
 from hooke.monitors.stream import LEVELS, Monitor
 from hooke.server.gateway.asks import Ask, Ended, Event, Failed, Scored
-from hooke.server.gateway.engine import Engine
 from hooke.server.gateway.logs import log
+from hooke.server.gateway.speech import Speaks
 
 TEXT = "The old bridge over the river was built of iron."
 EVERY = 60.0
@@ -48,7 +48,7 @@ class Expected:
 class Canary:
     """The gateway's own request, and how the last one went."""
 
-    def __init__(self, engine: Engine, monitors: Sequence[Monitor]) -> None:
+    def __init__(self, engine: Speaks, monitors: Sequence[Monitor]) -> None:
         model = engine.model
         self._engine, self._monitors = engine, tuple(monitors)
         self._ids = model.tokenize(TEXT).ids[0].tolist()

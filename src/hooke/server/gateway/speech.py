@@ -6,6 +6,7 @@ may end the answer has scored a token before anybody sees it.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 
@@ -130,6 +131,16 @@ class Speech:
     def _tell_scores(self, rises: Sequence[str]) -> None:
         if self.watched:
             self.tell(Scored(self.last, self.verdicts(), tuple(rises)))
+
+
+class Speaks(Protocol):
+    """What is asked of an engine, whichever it is."""
+
+    model: Model
+
+    def submit(self, ask: Ask, emit: Emit) -> Speech:
+        """Queue a request; what becomes of it goes to `emit`."""
+        ...
 
 
 def speech_of(model: Model, bank: Bank, ask: Ask, emit: Emit, *, context: int) -> Speech:

@@ -76,6 +76,7 @@ class VllmEngine:
         self._ends = end_tokens(model)
         self._buffers: dict[str, dict[int, list[float]]] = {}
         self._running: dict[str, Speech] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._is_open = True
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gateway-vllm", daemon=True)
@@ -122,7 +123,7 @@ class VllmEngine:
             )
         name = uuid.uuid4().hex
         self._running[name] = speech
-        asyncio.run_coroutine_threadsafe(self._serve(name, speech, steering), self._loop)
+        self._loop.call_soon_threadsafe(self._begin, name, speech, steering)
         return speech
 
     def close(self, grace: float = 0.0) -> None:
@@ -148,6 +149,9 @@ class VllmEngine:
             speech.tell(Failed(EngineClosed("The gateway has ended.", "The answer is not whole.", "Ask again.")))
             speech.cancel()
             await self._vllm.abort(name)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _start(self) -> Any:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
@@ -178,6 +182,11 @@ class VllmEngine:
         await found.collective_rpc("hooke_attach", args=(weights, sites))
         return found
 
+    def _begin(self, name: str, speech: Speech, steering: tuple[Edit, ...]) -> None:
+        task = self._loop.create_task(self._serve(name, speech, steering))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _serve(self, name: str, speech: Speech, steering: tuple[Edit, ...]) -> None:
         began = time.perf_counter()
         try:
@@ -200,7 +209,8 @@ class VllmEngine:
         finally:
             self._running.pop(name, None)
             self._buffers.pop(name, None)
-            await self._vllm.abort(name)
+            if not self._vllm.errored:
+                await self._vllm.abort(name)
 
     @staticmethod
     def _prompt(name: str, speech: Speech, steering: tuple[Edit, ...]) -> dict[str, Any]:
