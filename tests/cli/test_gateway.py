@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import openai
@@ -96,9 +97,11 @@ def test_words_that_name_no_verb_of_keys_are_told_those_there_are(hooke: Hooke):
     assert "hooke gateway key --help" in done.err
 
 
-def test_it_serves_and_ends_on_a_signal(tiny: TinyLab, hooke: Hooke):
+def test_it_serves_and_ends_on_a_signal(tiny: TinyLab, hooke: Hooke, tmp_path: Path):
     secret = hooke("gateway key add two --json").data["secret"]
     save_spec(tiny.lab, upward(tiny))
+    key = tmp_path / "signing.pem"
+    public = hooke(f"monitor new-key {key} --json").data["public_key"]
     program = "from hooke.cli.app import main; raise SystemExit(main())"
     words = [
         "gateway",
@@ -108,6 +111,8 @@ def test_it_serves_and_ends_on_a_signal(tiny: TinyLab, hooke: Hooke):
         "0",
         "--monitor",
         "upward",
+        "--sign",
+        str(key),
         "--json",
         "--lab",
         str(tiny.lab.root),
@@ -133,7 +138,10 @@ def test_it_serves_and_ends_on_a_signal(tiny: TinyLab, hooke: Hooke):
     lines = [json.loads(line) for line in rest.splitlines()]
     assert any(line["event"] == "request" and line["status"] == 200 and line["key"] == "two" for line in lines)
     assert "secret" not in rest.replace(secret, "")
-    entries = (tiny.lab.root / "audits" / "gateway" / "log.jsonl").read_text()
+    folder = tiny.lab.root / "audits" / "gateway"
+    verified = hooke(f"monitor verify-log {folder} --key {public} --json").data["verified"]
+    assert verified["n_signed"] == verified["n_anchors"] == 1
+    entries = (folder / "log.jsonl").read_text()
     assert '"answer"' in entries
     assert '"upward"' in entries
     assert not any(line["event"] == "canary.silent" for line in lines)

@@ -14,6 +14,7 @@ from hooke.lab import Lab
 
 if TYPE_CHECKING:
     from hooke.models.model import Model
+    from hooke.monitors.audit_log import AuditLog
     from hooke.monitors.stream import OpenMonitor
 
 PORT = 7346
@@ -35,6 +36,7 @@ def serve(
     grace: float = 30.0,
     canary: float = 60.0,
     audit: Path | None = None,
+    sign: Path | None = None,
     force: bool = False,
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
@@ -70,10 +72,11 @@ def serve(
         Seconds between two canary requests, in which every monitor must fire; 0 sends none.
     audit
         Folder of the audit log: lab/audits/gateway unless given.
+    sign
+        File of the key that its anchors are signed with, see `hooke monitor new-key`.
     force
         Take monitors although they were made for other weights, another template, or are out of date.
     """
-    from hooke.monitors.audit_log import AuditLog
     from hooke.server.gateway.app import Server, create_gateway
     from hooke.server.gateway.front import Gateway
     from hooke.server.gateway.logs import log_to
@@ -88,16 +91,22 @@ def serve(
             monitors=_opened(monitor, loaded, lab, force=force),
             offered=_opened([name for name in offer if name not in monitor], loaded, lab, force=force),
             steering=steer,
-            audit=AuditLog(audit or lab.path("audits", "gateway"), actor="gateway"),
+            audit=_log(audit or lab.path("audits", "gateway"), sign),
             max_rows=at_once,
             max_waiting=waiting,
             max_new=max_new,
             engine=engine,
         )
         log_to(sys.stderr)
-        url = f"http://{host}:{listening.getsockname()[1]}/v1"
-        _announce(url, loaded.name, gateway.monitors, is_json=everywhere.json)
+        _announce((host, listening.getsockname()[1]), loaded.name, gateway.monitors, is_json=everywhere.json)
         Server(create_gateway(gateway, canary_every=canary), grace=grace).run(sockets=[listening])
+
+
+def _log(folder: Path, sign: Path | None) -> "AuditLog":
+    from hooke.monitors.audit_log import AuditLog
+    from hooke.monitors.signing_keys import read_key
+
+    return AuditLog(folder, actor="gateway", signer=None if sign is None else read_key(sign))
 
 
 def _opened(names: Iterable[str], model: "Model", lab: Lab, *, force: bool) -> "list[OpenMonitor]":
@@ -203,9 +212,9 @@ def _require_keys(lab: Lab) -> None:
         raise BadRequest("Nobody could ask this gateway.", "It has no keys.", "Make one: hooke gateway key add NAME")
 
 
-def _announce(address: str, model: str, monitors: Iterable[str], *, is_json: bool) -> None:
+def _announce(listening: tuple[str, int], model: str, monitors: Iterable[str], *, is_json: bool) -> None:
     # With --json standard output was turned to standard error for the time of the call.
-    out = sys.__stdout__ or sys.stdout
+    out, address = sys.__stdout__ or sys.stdout, "http://{}:{}/v1".format(*listening)
     names = sorted(monitors)
     if is_json:
         out.write(json.dumps({"address": address, "model": model, "monitors": names}) + "\n")
