@@ -6,7 +6,7 @@ may end the answer has scored a token before anybody sees it.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -133,6 +133,7 @@ class Speech:
             self.tell(Scored(self.last, self.verdicts(), tuple(rises)))
 
 
+@runtime_checkable
 class Speaks(Protocol):
     """What is asked of an engine, whichever it is."""
 
