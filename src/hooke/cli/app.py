@@ -152,6 +152,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Measure a calibrated monitor on texts that it has not seen: slice by slice, the worst first, beside controls.",
     ),
     "monitor run": ("monitor:run", "Run a monitor over a text, over a file of texts, or over what the model says."),
+    "monitor follow": (
+        "monitor_follow:follow",
+        "Run a monitor over what an agent did, step by step: when it first showed, and when it first acted.",
+    ),
     "monitor redteam": (
         "monitor_trial:redteam",
         "Attack a calibrated monitor, and show what it still catches by what the attacker may do and for how long.",
