@@ -55,7 +55,14 @@ def test_translations_stand_beside_their_controls(hooke: Hooke, monkeypatch: pyt
     data = hooke(f"concept translations tiny {MODEL} --json").data
     assert [row["language"] for row in data["translations"]["languages"]] == ["fr", "de", "es", "it", "pt"]
     assert len(data["findings"]) == 5
-    assert "fire on one sentence's translations" in hooke(f"concept translations tiny {MODEL} --n 1").out
+    shown = hooke(f"concept translations tiny {MODEL} --n 1").out
+    assert "fire on one sentence's translations" in shown
+    lines = [line.split("  ") for line in shown.splitlines()]
+    for row in data["translations"]["languages"]:
+        (cells,) = ([cell.strip() for cell in line if cell] for line in lines if line[0] == row["language"])
+        low, high = (f"{bound:.3f}".replace("-", "−") for bound in row["neuron_lift"]["interval"])
+        assert len(cells) == 7
+        assert cells[-1].endswith(f"[{low}, {high}]")
 
 
 def test_the_planted_concept_is_shown_beside_its_twin(hooke: Hooke):

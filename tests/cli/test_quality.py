@@ -1,9 +1,15 @@
 """`hooke dictionary quality` and `hooke dictionary match`."""
 
 import shutil
+from io import StringIO
 from pathlib import Path
 
+from rich.console import Console
+
 from hooke.cli.app import main
+from hooke.cli.quality import quality_shown
+from hooke.evaluate.quality import Quality, Row
+from hooke.findings import Estimate
 from tests.cli.conftest import Hooke
 from tests.cli.tiny_lab import TinyLab
 
@@ -47,6 +53,18 @@ def test_a_null_of_weights_drawn_anew_is_trained_in_one_command(hooke: Hooke, ti
     del hooke
     assert main(words) == 0
     assert (tmp_path / "lab" / "dictionaries" / "tiny-anew-320-0" / "config.json").is_file()
+
+
+def test_a_null_that_cannot_be_measured_has_a_dash_and_a_word():
+    nan = float("nan")
+    measured, none = Estimate(value=0.5, interval=(0.4, 0.6)), Estimate(value=nan, interval=(nan, nan))
+    rows = (Row(subject="own", value=measured, above=None), Row(subject="anew", value=none, above=none))
+    claim = Quality(claim="absorbed words", rows=rows, n=9, unit="letters", method="probes", seed=0)
+    console = Console(width=120, file=StringIO(), record=True)
+    console.print(*quality_shown(claim))
+    shown = console.export_text()
+    assert "nan" not in shown
+    assert "–: no unit of it can be measured" in shown
 
 
 def test_a_dictionary_matches_itself(hooke: Hooke):

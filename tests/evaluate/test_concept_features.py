@@ -42,6 +42,15 @@ def test_a_candidate_that_a_control_reaches_is_told_and_not_found(found: Concept
     assert replace(found, candidates=()).verdict.startswith("none found: no candidate")
 
 
+def test_where_too_few_groups_confirm_the_verdict_says_that_nothing_could_be_found(found: ConceptFeatures):
+    lucky = replace(found.candidates[0], chance=0.06)
+    few = replace(found, candidates=(lucky,) * 5, n_confirmed=6)
+    assert few.least_chance == 5 / 64
+    assert few.verdict.startswith("none can be found: with 5 candidates on 6 groups no chance is below 0.078")
+    assert replace(few, candidates=(lucky,) * 3).verdict.startswith("none found: no candidate")
+    assert replace(few, n_confirmed=7).verdict.startswith("none found: no candidate")
+
+
 def test_each_control_has_a_finding(found: ConceptFeatures):
     findings = found.findings()
     own = [one for one in findings if one.claim == f"alive: {found.candidates[0].address} tells it"]

@@ -36,6 +36,10 @@ def test_signs_and_intervals_use_a_real_minus():
     assert measured(Estimate(value=0.1585, interval=(0.15, 0.166))) == "0.159 [0.150, 0.166]"
 
 
+def test_what_was_not_measured_is_a_dash():
+    assert measured(Estimate(value=float("nan"), interval=(float("nan"), float("nan")))) == "–"
+
+
 def test_what_would_act_is_shown_as_a_picture():
     assert visible("a\nb\tc\x1b[2J\u202e\x7f") == "a↵b→c␛[2J‹202e›␡"
 

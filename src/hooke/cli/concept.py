@@ -256,8 +256,9 @@ def _translations_shown(found: "TranslatedFeatures", n: int, label: Callable[[in
     rows = [
         (
             row.language,
-            measured(row.kept),
-            measured(row.by_chance),
+            # Their intervals would make the table wider than a terminal, and what does not fit is cut.
+            f"{row.kept.value:.3f}",
+            f"{row.by_chance.value:.3f}",
             measured(row.lift),
             measured(row.control_lift),
             interval(row.above.interval),

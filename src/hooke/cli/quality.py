@@ -1,5 +1,6 @@
 """`hooke dictionary quality` and `hooke dictionary match`: metrics of a dictionary beside what has learnt nothing."""
 
+from math import isnan
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import RenderableType
@@ -87,7 +88,7 @@ def quality(
         keep_carried(kept, find_dictionary(dictionary, lab=lab), lab)
     shown: list[RenderableType] = [title(f"Quality of {opened.name}", subject.model.name)]
     for one in found:
-        shown += [*_shown(one), ""]
+        shown += [*quality_shown(one), ""]
     return Answer(data={"dictionary": opened.name, "model": subject.model.name, "quality": found}, shown=tuple(shown))
 
 
@@ -114,6 +115,10 @@ def match(one: str, other: str, /, *, seed: int = 0, everywhere: Everywhere = Ev
     )
 
 
-def _shown(one: "Quality") -> tuple[RenderableType, ...]:
+def quality_shown(one: "Quality") -> tuple[RenderableType, ...]:
+    """A metric row by row; a dash where a subject has no unit that it can be measured on."""
     rows = [(row.subject, measured(row.value), measured(row.above) if row.above else "") for row in one.rows]
-    return table((one.claim, "value>", "above it>"), rows), note(f"n = {number(one.n)} {one.unit}; {one.method}")
+    about = f"n = {number(one.n)} {one.unit}; {one.method}"
+    if any(isnan(row.value.value) for row in one.rows):
+        about += "; –: no unit of it can be measured"
+    return table((one.claim, "value>", "above it>"), rows), note(about)

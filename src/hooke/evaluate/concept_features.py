@@ -149,11 +149,21 @@ class ConceptFeatures:
         return tuple(one for one in self.candidates if one.level == "told beyond controls")
 
     @property
+    def least_chance(self) -> float:
+        """The smallest chance that any candidate can have here: that of its labels as they are, among all swaps."""
+        return len(self.candidates) / 2**self.n_confirmed
+
+    @property
     def verdict(self) -> str:
         """What may be said of the dictionary."""
         if self.found:
             return f"found: {', '.join(one.address for one in self.found)}"
         told = [one for one in self.candidates if one.level == "told"]
+        if not told and self.least_chance >= _ALPHA:
+            return (
+                f"none can be found: with {len(self.candidates)} candidates on {self.n_confirmed} groups no chance is "
+                f"below {self.least_chance:.2g}; give texts of more groups, or choose fewer candidates"
+            )
         if not told:
             return "none found: no candidate surely tells the concept on groups that it was not chosen on"
         best = max(told, key=lambda one: one.effect.value)

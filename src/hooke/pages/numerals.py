@@ -33,7 +33,9 @@ def signed(value: float | int, digits: int = 3) -> str:
 
 
 def measured(estimate: "hooke.findings.Estimate", decimals: int = 3) -> str:
-    """A number with its interval: 0.159 [0.152, 0.166]."""
+    """A number with its interval: 0.159 [0.152, 0.166]; a dash where there is none."""
+    if estimate.value != estimate.value:
+        return number(estimate.value)
     return f"{_minus(f'{estimate.value:.{decimals}f}')} {interval(estimate.interval, decimals)}"
 
 
