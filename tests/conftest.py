@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 # Tests reach for no hub and open no window, whatever the caller's environment says.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "agg"
+# Test workers say 80; what is piped is 120 wide by itself.
+os.environ.pop("COLUMNS", None)
 
 settings.register_profile(
     "hooke",

@@ -203,6 +203,8 @@ def test_a_fitted_lens_is_chosen_and_a_missing_one_names_its_command(
     expect(group).to_contain_text(f"hooke fit-lens {name} --kind jacobian")
     cell = opened.get_by_role("region", name="Cell")
     expect(cell.locator("table").last).to_be_visible()
+    # Labels' scores come by a request of their own.
+    expect(cell).to_contain_text("n = ")
     before = cell.inner_text()
     group.get_by_role("button", name="Tuned lens").click()
     expect(group.get_by_role("button", name="Tuned lens")).to_have_attribute("aria-pressed", "true")

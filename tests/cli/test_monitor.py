@@ -34,7 +34,8 @@ def made(tiny: TinyLab) -> Path:
 
 def test_a_monitor_is_listed_with_its_thresholds(made: Path, hooke: Hooke):
     done = hooke("monitor list --json")
-    (spec,) = done.data["monitors"]
+    # Other tests of these verbs keep monitors in the same lab.
+    (spec,) = [one for one in done.data["monitors"] if one["name"] == "code"]
     assert (done.code, spec["name"]) == (0, "code")
     assert spec["watch"] <= spec["act"]
     assert spec["calibration"]["certificates"]["act"]["upper"] <= 0.03

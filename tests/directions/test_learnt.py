@@ -42,4 +42,4 @@ def test_the_last_layer_and_impossible_settings_are_refused() -> None:
     with pytest.raises(BadRequest, match="before the last"):
         learn_direction(talking_model(), sentences(), parse_site("resid_post.2"), name="cat", concept="cat")
     with pytest.raises(BadConfig, match="above 0"):
-        LearnConfig(dose=0)
+        LearnConfig(dose=0.0)

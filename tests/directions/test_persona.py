@@ -49,8 +49,8 @@ def test_what_sets_the_kept_answers_apart_is_the_vector() -> None:
 
 @pytest.mark.parametrize(
     ("side", "trait", "coherence", "is_kept"),
-    [("for", 80, 80, True), ("for", 20, 80, False), ("against", 20, 80, True), ("against", 80, 80, False),
-     ("for", 80, 20, False)],
+    [("for", 80.0, 80.0, True), ("for", 20.0, 80.0, False), ("against", 20.0, 80.0, True),
+     ("against", 80.0, 80.0, False), ("for", 80.0, 20.0, False)],
 )  # fmt: skip
 def test_only_clear_and_coherent_answers_are_kept(side: str, trait: float, coherence: float, is_kept: bool) -> None:
     one = Rollout(side=side, question="", answer="", trait=trait, coherence=coherence)  # pyright: ignore

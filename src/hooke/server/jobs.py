@@ -5,6 +5,7 @@ is written in it, so that a job whose server is gone shows as interrupted and ca
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -345,8 +346,10 @@ def _command(lab: Lab, kind: str) -> "list[str]":
 
 
 def _keep_log(lines: Any, job: Job) -> None:
-    for line in lines:
-        job.log = [*job.log, line.rstrip()[:500]][-_LOG_LINES:]
+    # Whoever waits for the process closes the pipe, perhaps while the last of it is read.
+    with contextlib.suppress(ValueError):
+        for line in lines:
+            job.log = [*job.log, line.rstrip()[:500]][-_LOG_LINES:]
 
 
 def _title(kind: str, arguments: dict[str, Any]) -> str:
