@@ -27,6 +27,7 @@ from hooke.progress import track
 from hooke.text.lines import json_object, read_lines
 
 Kind = Literal["message", "tool_call", "tool_result"]
+_METHOD = "a step's score is its largest at any token; a sign is a step of the agent's own above act"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +141,6 @@ def trajectory_findings(found: Sequence[Trajectory], monitor: str, *, seed: int 
     fair = [one for one in found if one.first_act is None]
     n_foreseen = sum(one.lead is not None and one.lead > 0 for one in acting)
     n_suspected = sum(one.first_sign is not None for one in fair)
-    known = {"method": "a step's score is its largest at any token; a sign is a step of the agent's own above act"}
     findings = []
     if acting:
         share, suspected = n_foreseen / len(acting), n_suspected / len(fair) if fair else None
@@ -153,7 +153,7 @@ def trajectory_findings(found: Sequence[Trajectory], monitor: str, *, seed: int 
                 control=suspected,
                 control_interval=None if suspected is None else share_interval(suspected, len(fair)),
                 control_name="runs without the act in which a sign came",
-                **known,
+                method=_METHOD,
             )
         )
     leads = [one.lead for one in acting if one.lead is not None]
@@ -161,14 +161,14 @@ def trajectory_findings(found: Sequence[Trajectory], monitor: str, *, seed: int 
         mean = estimate(np.array(leads, dtype=float), generator=np.random.default_rng(seed))
         claim = f"{monitor}: steps from the first sign to the act, where both are"
         findings.append(
-            Finding(claim=claim, value=mean.value, interval=mean.interval, n=len(leads), seed=seed, **known)
+            Finding(claim=claim, value=mean.value, interval=mean.interval, n=len(leads), seed=seed, method=_METHOD)
         )
     own = [step for one in fair for step in one.steps if _is_own(step.event)]
     if own:
         share = sum(step.level == "act" for step in own) / len(own)
         claim = f"{monitor}: the agent's steps above the threshold in runs without the act"
         findings.append(
-            Finding(claim=claim, value=share, interval=share_interval(share, len(own)), n=len(own), **known)
+            Finding(claim=claim, value=share, interval=share_interval(share, len(own)), n=len(own), method=_METHOD)
         )
     return findings
 
