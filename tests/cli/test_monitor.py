@@ -38,6 +38,7 @@ def test_a_monitor_is_listed_with_its_thresholds(made: Path, hooke: Hooke):
     (spec,) = [one for one in done.data["monitors"] if one["name"] == "code"]
     assert (done.code, spec["name"]) == (0, "code")
     assert spec["watch"] <= spec["act"]
+    assert ([one["probe"] for one in spec["scorers"]], bool(spec["valid_for"]["model"])) == (["code"], True)
     assert spec["calibration"]["certificates"]["act"]["upper"] <= 0.03
     assert "code" in hooke("monitor list").out
 

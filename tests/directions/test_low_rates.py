@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from hooke.directions.low_rates import most_above, negatives_needed, precision_at, threshold_at
+from hooke.directions.low_rates import most_above, negatives_needed, precision_at, threshold_at, upper_bound
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from hooke.directions.low_rates import most_above, negatives_needed, precision_a
 )
 def test_negatives_needed_for_a_rate_with_so_many_above(rate: float, needed: dict[int, int]) -> None:
     assert {above: negatives_needed(rate, above) for above in needed} == needed
+    assert all(upper_bound(above, n) <= rate < upper_bound(above, n - 1) for above, n in needed.items())
 
 
 @pytest.mark.parametrize("above", [0, 1, 5])

@@ -1,6 +1,5 @@
 """A specimen whose direction of being evaluated is known, and the monitor that reads it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from hooke.directions.direction import Made
@@ -8,8 +7,9 @@ from hooke.directions.pooling import Pooling
 from hooke.directions.probe import Probe, save_probe
 from hooke.lab import Lab
 from hooke.models.model import Model
-from hooke.monitors.fit import monitor_of
-from hooke.monitors.spec import MonitorSpec
+from hooke.monitors.digests import digests_of
+from hooke.monitors.scorers import probe_digest
+from hooke.monitors.spec import MonitorSpec, Scorer
 from hooke.monitors.transcripts import Text
 from hooke.specimens.collection import build
 from hooke.specimens.evaluation_aware import CUES
@@ -42,5 +42,14 @@ def planted_spec(found: Specimen, model: Model, folder: Path) -> tuple[MonitorSp
     lab = Lab(folder)
     probe = planted_probe(found, model)
     save_probe(lab, probe)
-    spec = monitor_of(model, probe, name="planted", about="It is tested.", warm_up=0)
-    return replace(spec, watch=0.0, act=0.25), lab
+    spec = MonitorSpec(
+        name="planted",
+        about="It is tested.",
+        scorers=(Scorer(probe=probe.name, digest=probe_digest(probe)),),
+        pooling=probe.pooling,
+        warm_up=0,
+        valid_for=digests_of(model),
+        watch=0.0,
+        act=0.25,
+    )
+    return spec, lab

@@ -6,18 +6,10 @@ from datetime import date
 import numpy as np
 import pytest
 
+from hooke.directions.low_rates import upper_bound
 from hooke.errors import BadRequest
-from hooke.monitors.calibrate import calibrated, certify, chance, chances, needed, upper_bound
+from hooke.monitors.calibrate import calibrated, certify, chance, chances
 from tests.monitors.test_spec import _spec
-
-
-@pytest.mark.parametrize(
-    ("target", "n_above", "n"),
-    [(0.01, 0, 299), (0.01, 1, 473), (0.01, 3, 773), (0.01, 10, 1693), (0.001, 0, 2995), (0.001, 5, 10511)],
-)
-def test_how_many_texts_it_takes_is_as_published(target: float, n_above: int, n: int) -> None:
-    assert needed(target, n_above) == n
-    assert upper_bound(n_above, n) <= target < upper_bound(n_above, n - 1)
 
 
 def test_the_threshold_is_the_smallest_that_holds() -> None:

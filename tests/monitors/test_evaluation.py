@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hooke.monitors.evaluation import Evaluation, evaluate, precision_at
+from hooke.monitors.evaluation import Evaluation, Share, evaluate, precision
 from hooke.monitors.transcripts import Scored, Text
 
 
@@ -57,11 +57,13 @@ def test_what_there_are_too_few_texts_for_is_said() -> None:
     [(0.001, 0.01, 0.074), (0.001, 0.001, 0.445), (0.0001, 0.01, 0.008), (0.0001, 0.001, 0.074)],
 )
 def test_the_prevalence_calculator_is_as_published(prevalence: float, false_alarms: float, right: float) -> None:
-    assert precision_at(prevalence, 0.8, false_alarms) == pytest.approx(right, abs=6e-4)
+    recall, alarms = (Share(value=one, interval=(one, one), n=1) for one in (0.8, false_alarms))
+    assert precision(prevalence, recall, alarms).value == pytest.approx(right, abs=6e-4)
 
 
 def test_without_flags_there_is_no_precision() -> None:
-    assert precision_at(0.1, 0.0, 0.0) is None
+    none = Share(value=0.0, interval=(0.0, 1.0), n=1)
+    assert precision(0.1, none, none).value is None
     quiet = evaluate(
         [*_scored([0.0, -math.inf], label=True), *_scored([0.0], label=False)],
         [],

@@ -8,7 +8,6 @@ from hooke.cli.claims import claims
 from hooke.cli.monitor import MODEL
 from hooke.cli.options import Everywhere, ModelOptions
 from hooke.cli.terminal import note, table, title
-from hooke.errors import BadRequest
 from hooke.pages.numerals import number, visible
 
 if TYPE_CHECKING:
@@ -44,14 +43,14 @@ def follow(
     force
         Take the monitor although it was made for another model or template, or has expired.
     """
-    from hooke.monitors.spec import load_spec
+    from hooke.monitors.spec import load_spec, not_calibrated
     from hooke.monitors.stream import open_monitor
     from hooke.monitors.trajectories import follow as read
     from hooke.monitors.trajectories import read_trajectories, trajectory_findings
 
     spec, runs = load_spec(everywhere.lab, name), read_trajectories(file)
     if spec.act is None:
-        raise BadRequest(f"'{name}' has no thresholds.", "", "Calibrate it with `hooke monitor calibrate`.")
+        raise not_calibrated(name)
     opened = loading.load(model, everywhere.lab)
     found = read(opened, open_monitor(spec, opened, everywhere.lab, force=force), runs)
     findings = trajectory_findings(found, name)

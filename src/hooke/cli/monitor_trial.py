@@ -86,7 +86,7 @@ def redteam(
     from hooke.monitors.redteam import attack
     from hooke.monitors.results import save_result, spec_digest
     from hooke.monitors.rewriter import reword
-    from hooke.monitors.spec import load_spec
+    from hooke.monitors.spec import load_spec, not_calibrated
     from hooke.monitors.stream import open_monitor
 
     lab = everywhere.lab
@@ -94,7 +94,7 @@ def redteam(
     others = {one: load_spec(lab, one) for one in attacker.against}
     for one in (spec, *others.values()):
         if one.act is None:
-            raise BadRequest(f"'{one.name}' has no thresholds.", "", "Calibrate it with `hooke monitor calibrate`.")
+            raise not_calibrated(one.name)
     _, test = unseen(record)
     opened = loading.load(model, lab)
     monitor, threshold = open_monitor(spec, opened, lab), spec.act or 0.0
@@ -240,7 +240,7 @@ def drift(
     from hooke.monitors.digests import digests_of
     from hooke.monitors.drift import DriftAlarm, shift
     from hooke.monitors.results import load_result
-    from hooke.monitors.spec import load_spec
+    from hooke.monitors.spec import load_spec, not_calibrated
     from hooke.monitors.stream import open_monitor
     from hooke.monitors.traffic import Reference
     from hooke.monitors.transcripts import forms_of, ordinary_texts, score_texts
@@ -249,7 +249,7 @@ def drift(
     lab = everywhere.lab
     spec, reference = load_spec(lab, name), load_result(lab, name, "traffic", Reference)
     if reference is None or spec.act is None or spec.watch is None:
-        raise BadRequest(f"'{name}' has no thresholds.", "", "Calibrate it with `hooke monitor calibrate`.")
+        raise not_calibrated(name)
     opened = loading.load(model, lab)
     changed = spec.valid_for.differing(digests_of(opened))
     if changed:

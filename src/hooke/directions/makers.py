@@ -84,19 +84,29 @@ def pooled_rows(data: TokenRows, site: Site, pooling: Pooling) -> Float[ndarray,
     return found.index_add_(0, text, data.rows[site] * flat[:, None]).double().numpy()
 
 
+def mean_difference(rows: Float[ndarray, "text width"], labels: Bool[ndarray, " text"]) -> Float[ndarray, " width"]:
+    """The mean of rows with the concept minus that of rows without."""
+    return rows[labels].mean(0) - rows[~labels].mean(0)
+
+
+def logistic_weights(rows: Float[ndarray, "text width"], labels: Bool[ndarray, " text"]) -> Float[ndarray, " width"]:
+    """Weights of logistic regression on standardised rows, for rows as they are: the scaler is folded in.
+
+    A number that is the same in all rows has the scale 1.
+    """
+    scaler = StandardScaler().fit(rows)
+    model = LogisticRegression(C=_C, class_weight="balanced", max_iter=2000).fit(scaler.transform(rows), labels)
+    return model.coef_[0] / np.asarray(scaler.scale_)
+
+
 def means(data: TokenRows, sites: Sequence[Site], pooling: Pooling, seed: int) -> Fitted:
     """The mean row of texts with the concept minus that of texts without."""
-    rows = pooled_rows(data, sites[0], pooling)
-    return _fitted(rows[data.labels].mean(0) - rows[~data.labels].mean(0))
+    return _fitted(mean_difference(pooled_rows(data, sites[0], pooling), data.labels))
 
 
 def logistic(data: TokenRows, sites: Sequence[Site], pooling: Pooling, seed: int) -> Fitted:
     """Logistic regression with strong L2 on standardised rows; the scaler is folded in."""
-    rows = pooled_rows(data, sites[0], pooling)
-    scaler = StandardScaler().fit(rows)
-    model = LogisticRegression(C=_C, class_weight="balanced", max_iter=2000)
-    model.fit(scaler.transform(rows), data.labels)
-    return _fitted(model.coef_[0] / np.asarray(scaler.scale_))
+    return _fitted(logistic_weights(pooled_rows(data, sites[0], pooling), data.labels))
 
 
 def ridge(data: TokenRows, sites: Sequence[Site], pooling: Pooling, seed: int) -> Fitted:

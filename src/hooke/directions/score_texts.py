@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hooke.directions.pooling import running
-from hooke.directions.probe import Probe, token_attention, token_scores
+from hooke.directions.probe import Probe, text_scores, token_scores
 from hooke.directions.token_rows import counted
 from hooke.models.model import Model
 from hooke.progress import track
@@ -41,8 +40,7 @@ def score_texts(model: Model, probe: Probe, texts: Sequence[str]) -> list[Scored
         for at, (ids, mask) in enumerate(zip(run.tokens.ids.tolist(), run.tokens.mask.cpu(), strict=True)):
             chosen = counted(mask)
             own = {site: row[at][chosen] for site, row in rows.items()}
-            scores, weights = token_scores(probe, own).tolist(), token_attention(probe, own)
-            so_far = running(scores, probe.pooling, None if weights is None else weights.tolist())
+            scores, so_far = token_scores(probe, own).tolist(), text_scores(probe, own)
             unscored = (0.0,) * (int(mask.sum()) - len(scores))
             tokens = tuple(model.tokenizer.decode([one]) for one in ids[: int(mask.sum())])
             found.append(

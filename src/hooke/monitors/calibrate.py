@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
-from scipy.stats import beta
 from sklearn.isotonic import IsotonicRegression
 
+from hooke.directions.low_rates import SURE, negatives_needed, threshold_at, upper_bound
 from hooke.errors import BadRequest
 from hooke.monitors.spec import Calibration, Certificate, MonitorSpec
 
@@ -22,45 +22,27 @@ TARGETS = {"watch": 0.05, "act": 0.01}
 """Share of ordinary texts that may be above each level, unless told."""
 
 
-def upper_bound(n_above: int, n: int, confidence: float = 0.95) -> float:
-    """The one-sided upper bound of a share of which `n_above` of `n` were seen (Clopper and Pearson 1934)."""
-    return 1.0 if n_above >= n else float(beta.ppf(confidence, n_above + 1, n - n_above))
-
-
-def needed(target: float, n_above: int = 0, confidence: float = 0.95) -> int:
-    """How many ordinary texts it takes to say that no more than a share is above, with so many seen above."""
-    n = max(n_above + 1, math.ceil(math.log(1 - confidence) / math.log1p(-target)))
-    while upper_bound(n_above, n, confidence) > target:
-        n += max(1, n // 500)
-    while n > n_above + 1 and upper_bound(n_above, n - 1, confidence) <= target:
-        n -= 1
-    return n
-
-
-def certify(peaks: Sequence[float], target: float, *, confidence: float = 0.95) -> Certificate:
+def certify(peaks: Sequence[float], target: float) -> Certificate:
     """The smallest threshold whose bound is at or under the target.
 
     Raises:
         BadRequest: there are too few texts for that, whatever the threshold, or none was judged.
     """
-    if not 0 < target < 1 or not 0 < confidence < 1:
-        raise BadRequest(f"A share of {target} at confidence {confidence} cannot be.", "", "Both are between 0 and 1.")
-    ordered, n = sorted(peaks, reverse=True), len(peaks)
-    if n < needed(target, 0, confidence):
+    if not 0 < target < 1:
+        raise BadRequest(f"A share of {target} cannot be.", "", "It is between 0 and 1.")
+    n = len(peaks)
+    threshold = threshold_at(np.array(peaks), target)
+    if threshold is None:
         raise BadRequest(
             f"{n:,} ordinary texts cannot show that at most {target:.2%} are above a threshold.",
-            f"It takes {needed(target, 0, confidence):,}, with none above.",
+            f"It takes {negatives_needed(target):,}, with none above.",
             "Give more ordinary texts, or a larger share.",
         )
-    most = 0
-    while upper_bound(most + 1, n, confidence) <= target:
-        most += 1
-    threshold = ordered[most]
     if math.isinf(threshold):
         raise BadRequest("Too few of these texts were judged.", "Most are too short.", "Give longer ones.")
-    n_above = sum(one > threshold for one in ordered)
-    upper = upper_bound(n_above, n, confidence)
-    return Certificate(threshold=threshold, target=target, n=n, n_above=n_above, upper=upper, confidence=confidence)
+    n_above = sum(one > threshold for one in peaks)
+    upper = upper_bound(n_above, n)
+    return Certificate(threshold=threshold, target=target, n=n, n_above=n_above, upper=upper, confidence=SURE)
 
 
 def calibrated(

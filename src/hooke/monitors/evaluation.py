@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hooke.directions.low_rates import negatives_needed, precision_at
 from hooke.findings import Interval, area_under_curve, share_interval
-from hooke.monitors.calibrate import needed
 from hooke.monitors.transcripts import Scored
 
 PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
@@ -145,7 +145,7 @@ def evaluate(
 
 
 def _too_few(traffic: Sequence[Scored], target: float) -> tuple[str, ...]:
-    least = needed(target)
+    least = negatives_needed(target)
     small = [(name, len(rows)) for name, rows in _by(_KINDS["source"], traffic) if len(rows) < least]
     return tuple(
         f"Whether at most {target:.1%} of '{name}' is flagged: {n} texts, it takes {least} with none flagged."
@@ -170,13 +170,8 @@ def precision(prevalence: float, recall: Share, false_alarms: Share) -> Precisio
             (recall.interval[1], false_alarms.interval[0]),
         )
     ]
-    return Precision(prevalence=prevalence, value=ends[0], low=ends[1], high=ends[2])
-
-
-def precision_at(prevalence: float, recall: float, false_alarms: float) -> float | None:
-    """Share of flags that are right; None where nothing is ever flagged."""
-    right, wrong = prevalence * recall, (1 - prevalence) * false_alarms
-    return right / (right + wrong) if right + wrong > 0 else None
+    value, low, high = (None if math.isnan(one) else one for one in ends)
+    return Precision(prevalence=prevalence, value=value, low=low, high=high)
 
 
 def _length(one: Scored) -> str:

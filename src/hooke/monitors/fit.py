@@ -13,19 +13,17 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from hooke.directions.direction import Made
+from hooke.directions.makers import logistic_weights, mean_difference
 from hooke.directions.pooling import Pooling
 from hooke.directions.probe import Probe, load_probe
 from hooke.errors import BadRequest
 from hooke.findings import area_under_curve
 from hooke.lab import Lab
 from hooke.models.model import Model
-from hooke.monitors.digests import digests_of
-from hooke.monitors.scorers import open_scorer, probe_digest, scorer_digest
-from hooke.monitors.spec import MonitorSpec, Scorer
+from hooke.monitors.scorers import open_scorer, scorer_digest
+from hooke.monitors.spec import Scorer
 from hooke.monitors.transcripts import (
     LONGEST,
     Form,
@@ -43,7 +41,6 @@ POOLING = Pooling(how="ema", window=16)
 """How a monitor pools unless told: as in production, an average that forgets (2601.04603)."""
 WARM_UP = 4
 """Tokens that a new monitor waits before it judges."""
-_C = 0.1
 _SHARES = {"fit": 0.5, "choose": 0.2}
 
 
@@ -140,13 +137,7 @@ def fitted(
     rows: Float[ndarray, "text width"], labels: Bool[ndarray, " text"], *, method: Method
 ) -> tuple[Float[ndarray, " width"], float]:
     """A direction and a bias; scores are in standard deviations of the texts without the concept, 0 between the two."""
-    if method == "means":
-        vector = rows[labels].mean(0) - rows[~labels].mean(0)
-    else:
-        scaler = StandardScaler().fit(rows)
-        model = LogisticRegression(C=_C, class_weight="balanced", max_iter=1000).fit(scaler.transform(rows), labels)
-        # A number that is the same on all texts has the scale 1.
-        vector = model.coef_[0] / np.asarray(scaler.scale_)
+    vector = (mean_difference if method == "means" else logistic_weights)(rows, labels)
     scores = rows @ vector
     spread = scores[~labels].std() or 1.0
     middle = (scores[labels].mean() + scores[~labels].mean()) / 2
@@ -172,18 +163,6 @@ def given_scorers(
         open_scorer(one, model, lab)
     pinned = tuple(replace(one, digest=scorer_digest(one, lab)) for one in found)
     return pinned, load_probe(lab, probes[0]).pooling if len(found) == len(probes) == 1 else POOLING
-
-
-def monitor_of(model: Model, probe: Probe, *, name: str, about: str, warm_up: int = WARM_UP) -> MonitorSpec:
-    """The monitor that reads with a probe, before it is calibrated."""
-    return MonitorSpec(
-        name=name,
-        about=about,
-        scorers=(Scorer(probe=probe.name, digest=probe_digest(probe)),),
-        pooling=probe.pooling,
-        warm_up=warm_up,
-        valid_for=digests_of(model),
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

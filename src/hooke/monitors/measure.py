@@ -1,6 +1,5 @@
 """A calibrated monitor, measured on texts that neither its probe nor its thresholds have seen."""
 
-from hooke.errors import BadRequest
 from hooke.lab import Lab
 from hooke.models.model import Model
 from hooke.monitors.cascade import Cascade, cascade
@@ -8,7 +7,7 @@ from hooke.monitors.controls import random_area, random_monitors, words_area
 from hooke.monitors.evaluation import Evaluation, evaluate
 from hooke.monitors.fit import FitRecord, labelled_texts, part
 from hooke.monitors.results import load_result, spec_digest
-from hooke.monitors.spec import MonitorSpec
+from hooke.monitors.spec import MonitorSpec, not_calibrated
 from hooke.monitors.stream import open_monitor
 from hooke.monitors.traffic import Reference
 from hooke.monitors.transcripts import Text, forms_of, ordinary_texts, score_texts
@@ -34,7 +33,7 @@ def measure(
     traffic = load_result(lab, spec.name, "traffic", Reference)
     for one in (spec, second or spec):
         if one.act is None or traffic is None:
-            raise BadRequest(f"'{one.name}' has no thresholds.", "", "Calibrate it with `hooke monitor calibrate`.")
+            raise not_calibrated(one.name)
     assert spec.act is not None
     assert traffic is not None
     fit, test = unseen(record)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from hooke.configs import from_dict, to_dict
 from hooke.directions.pooling import Pooling
-from hooke.errors import BadConfig
+from hooke.errors import BadConfig, BadRequest
 from hooke.lab import Lab, provenance, read_json, staged, write_json
 from hooke.monitors.digests import Digests
 from hooke.sites import parse_feature
@@ -184,6 +184,11 @@ class MonitorSpec:
     def uncalibrated(self) -> "MonitorSpec":
         """The same without thresholds."""
         return replace(self, watch=None, act=None, calibration=None)
+
+
+def not_calibrated(name: str) -> BadRequest:
+    """What is said where a monitor would need thresholds, and has none."""
+    return BadRequest(f"'{name}' has no thresholds.", "", "Calibrate it with `hooke monitor calibrate`.")
 
 
 def save_spec(lab: Lab, spec: MonitorSpec) -> Path:

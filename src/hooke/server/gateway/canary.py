@@ -63,11 +63,6 @@ class Canary:
         self.at: float | None = None
         """When it was, on the clock that only goes forward."""
 
-    @property
-    def unplanted(self) -> tuple[str, ...]:
-        """Names of the monitors that cannot be made to fire: their scores are compared, and that is all."""
-        return tuple(one.name for one in self.expected if not one.is_planted)
-
     async def once(self, patience: float = PATIENCE) -> bool:
         """Send one; whether it was scored as it must be."""
         if not self._monitors:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
 
 import torch
@@ -21,21 +20,10 @@ from hooke.models.model import Model
 from hooke.monitors.stream import Monitor
 from hooke.server.gateway.asks import Ask, Emit, Failed, Said
 from hooke.server.gateway.batch import Batch, Read, require_batches, require_sites
-from hooke.server.gateway.speech import EngineClosed, EngineFull, Speech, speech_of
+from hooke.server.gateway.speech import EngineClosed, EngineFull, Gauge, Speech, speech_of
 from hooke.server.gateway.verdicts import Bank
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass
-class Gauge:
-    """What the engine has done since it began."""
-
-    seconds_in_monitors: float = 0.0
-    seconds_in_model: float = 0.0
-    n_steps: int = 0
-    n_tokens: int = 0
-    n_cancelled: int = 0
 
 
 class Engine:

@@ -133,6 +133,17 @@ class Speech:
             self.tell(Scored(self.last, self.verdicts(), tuple(rises)))
 
 
+@dataclass
+class Gauge:
+    """What an engine has done since it began."""
+
+    seconds_in_monitors: float = 0.0
+    seconds_in_model: float = 0.0
+    n_steps: int = 0
+    n_tokens: int = 0
+    n_cancelled: int = 0
+
+
 @runtime_checkable
 class Speaks(Protocol):
     """What is asked of an engine, whichever it is."""

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from hooke.configs import content_hash, to_dict
 from hooke.models.architectures import relative_error, tolerance
+from hooke.monitors.calibrate import chance
 from hooke.monitors.spec import MonitorSpec
 from hooke.monitors.stream import LEVELS, Level, Monitor, Reading, Watch
 from hooke.sites import Site
@@ -103,8 +103,7 @@ def probability_of(spec: MonitorSpec, score: float) -> float | None:
     """A score on the calibration's map, where there is one."""
     if spec.calibration is None or not spec.calibration.probability or score != score:
         return None
-    scores, chances = zip(*spec.calibration.probability, strict=True)
-    return float(np.interp(score, scores, chances))
+    return chance(spec.calibration.probability, score)
 
 
 class Bank:

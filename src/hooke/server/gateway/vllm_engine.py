@@ -26,8 +26,7 @@ from hooke.models.generate import end_tokens
 from hooke.models.model import Model
 from hooke.monitors.stream import Monitor
 from hooke.server.gateway.asks import Ask, Emit, Failed, Said
-from hooke.server.gateway.engine import Gauge
-from hooke.server.gateway.speech import EngineClosed, EngineFull, Speech, speech_of
+from hooke.server.gateway.speech import EngineClosed, EngineFull, Gauge, Speech, speech_of
 from hooke.server.gateway.verdicts import Bank
 from hooke.server.gateway.vllm_worker import EDITS, NAME
 from hooke.sites import Site, parse_feature, parse_site
@@ -47,8 +46,6 @@ class VllmConfig:
     """Whether prompts that begin alike share what was computed; monitored ones never do."""
     chunk: int = 0
     """Tokens that are read at once at most, so that long prompts come in chunks; 0 for vLLM's own choice."""
-    dtype: str = "float32"
-    """Precision."""
 
 
 class VllmEngine:
@@ -166,7 +163,7 @@ class VllmEngine:
         found = AsyncLLM.from_engine_args(
             AsyncEngineArgs(
                 model=str(self.model.hf.name_or_path),
-                dtype=config.dtype,
+                dtype=str(self.model.dtype).removeprefix("torch."),
                 enforce_eager=True,
                 max_model_len=context,
                 max_num_seqs=self._max_rows,
