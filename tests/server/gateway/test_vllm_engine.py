@@ -83,6 +83,16 @@ def test_what_is_watched_reads_no_prefix_and_what_is_steered_leaves_its_own(engi
     assert [asked.max_tokens for _, asked in fake.asked] == [2, 3, 2]
 
 
+@pytest.mark.parametrize(("chunk", "expected"), [(None, (None, None)), (0, (False, 2048)), (48, (True, 48))])
+def test_prompts_are_cut_as_asked_and_else_as_vllm_likes(
+    model: Model, fake: FakeLLM, chunk: int | None, expected: tuple[bool | None, int | None]
+) -> None:
+    VllmEngine(model, config=VllmConfig(chunk=chunk)).close()
+    asked = vars(fake.settings)
+    assert (asked.get("enable_chunked_prefill"), asked.get("max_num_batched_tokens")) == expected
+    assert asked["dtype"] == "float32"
+
+
 def test_a_token_that_no_monitor_saw_fails_the_request_and_no_other(engine: VllmEngine, fake: FakeLLM) -> None:
     (ids,) = texts((5,))
     fake.loses = {3}

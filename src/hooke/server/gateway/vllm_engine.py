@@ -44,8 +44,9 @@ class VllmConfig:
     """Tokens of prompt and answer at most."""
     prefix_cache: bool = True
     """Whether prompts that begin alike share what was computed; monitored ones never do."""
-    chunk: int = 0
-    """Tokens that are read at once at most, so that long prompts come in chunks; 0 for vLLM's own choice."""
+    chunk: int | None = None
+    """Tokens that are read at once at most, so that long prompts come in chunks; 0 reads each whole, None is vLLM's own
+    choice."""
 
 
 class VllmEngine:
@@ -152,6 +153,8 @@ class VllmEngine:
 
     async def _start(self) -> Any:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+        # Standard output is for what hooke says.
+        os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
         try:
             from vllm import AsyncEngineArgs  # pyright: ignore[reportMissingImports]
             from vllm.v1.engine.async_llm import AsyncLLM  # pyright: ignore[reportMissingImports]
@@ -168,8 +171,7 @@ class VllmEngine:
                 max_model_len=context,
                 max_num_seqs=self._max_rows,
                 enable_prefix_caching=config.prefix_cache,
-                enable_chunked_prefill=bool(config.chunk),
-                max_num_batched_tokens=config.chunk or max(context, 2048),
+                **_chunks(config.chunk, context),
                 worker_extension_cls="hooke.server.gateway.vllm_worker.MonitorReads",
                 disable_log_stats=True,
             )
@@ -320,6 +322,13 @@ class VllmEngine:
                 vector = rows_at(dictionary, torch.tensor([feature.index]), parse_site(edit.site))[0]
             found.append(replace(edit, vector=vector.detach().float().cpu()))
         return tuple(found)
+
+
+def _chunks(chunk: int | None, context: int) -> dict[str, Any]:
+    """vLLM's settings of how prompts are cut."""
+    if chunk is None:
+        return {}
+    return {"enable_chunked_prefill": chunk > 0, "max_num_batched_tokens": chunk or max(context, 2048)}
 
 
 def _require_sites(sites: Iterable[Site], what: str) -> None:
