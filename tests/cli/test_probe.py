@@ -44,8 +44,8 @@ def test_a_probe_is_fitted_shown_listed_and_scores(hooke: Hooke, texts: Path, tm
     assert data["verdict"]["level"] in shown
     assert "not estimable" in shown
     assert "embedding layer" in shown
-    (listed,) = hooke("probe list --json").data["probes"]
-    assert (listed["name"], listed["level"]) == ("told", data["verdict"]["level"])
+    levels = {one["name"]: one["level"] for one in hooke("probe list --json").data["probes"]}
+    assert levels["told"] == data["verdict"]["level"]
     more = tmp_path / "more.txt"
     more.write_text("The cat sat\n\nThe river\n")
     scored = hooke(f"probe score told {more} --model MODEL --json").data["texts"]
