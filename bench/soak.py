@@ -165,7 +165,7 @@ class Client:
 
     def too_strong(self, draw: random.Random, client: httpx.Client) -> str:
         body = self.body(draw, prompt="a", hooke={"steering": [{"name": "push", "strength": 50}]})
-        return self.judged(self.post(client, "/v1/completions", body), 400)
+        return self.judged(self.post(client, "/v1/completions", body), 403)
 
     def unknown_monitor(self, draw: random.Random, client: httpx.Client) -> str:
         body = self.body(draw, prompt="a", hooke={"monitors": ["../../secret"]})
