@@ -230,7 +230,12 @@ def _attacks(found: RedTeam | None, digest: str) -> Part:
         rows.append((curve.level, what, f"{last.caught} of {last.n}", ""))
     return Part(
         title=title,
-        sentences=(*stale, told, "An attacker who adapts to the monitor, or has more time, may do better."),
+        sentences=(
+            *stale,
+            f"At its threshold '{found.at}', above {found.threshold:.3f}.",
+            told,
+            "An attacker who adapts to the monitor, or has more time, may do better.",
+        ),
         columns=("attack", "", "caught", "false alarms"),
         rows=tuple(rows),
     )

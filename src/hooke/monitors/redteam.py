@@ -6,6 +6,7 @@ prefix that was drawn and never optimised, stand beside them. What holds here ho
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -56,6 +57,8 @@ class RedTeam:
     """Of the spec that was attacked."""
     threshold: float
     """Its frozen threshold."""
+    at: Literal["watch", "act"] = "act"
+    """Which of its thresholds that is."""
     families: tuple[Family, ...]
     """T0, least recall first."""
     as_they_are: Family
@@ -78,6 +81,24 @@ class RedTeam:
         if self.nothing is None or not self.nothing.caught:
             return tuple(found)
         return (*found, *(one.level for one in self.curves if one.looks[-1].caught < SHOWN * self.nothing.caught))
+
+
+def joined(before: RedTeam | None, now: RedTeam) -> RedTeam:
+    """What was found now, and before by attacks that were not run now: on the same spec, threshold and texts."""
+    if before is None or (before.spec_digest, before.threshold) != (now.spec_digest, now.threshold):
+        return now
+    found = replace(
+        now,
+        families=now.families or before.families,
+        reworded=now.reworded or before.reworded,
+        rounds=now.rounds or before.rounds,
+    )
+    if now.nothing is None:
+        return replace(found, nothing=before.nothing, curves=before.curves)
+    if before.nothing is None or (before.nothing.n, before.nothing.caught) != (now.nothing.n, now.nothing.caught):
+        return found
+    kept = [one for one in before.curves if one.level not in {own.level for own in now.curves}]
+    return replace(found, curves=tuple(sorted((*kept, *now.curves), key=lambda one: one.level)))
 
 
 def families(model: Model, monitor: OpenMonitor, texts: Sequence[Text], threshold: float) -> tuple[Family, ...]:
