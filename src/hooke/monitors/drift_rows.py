@@ -14,6 +14,7 @@ from scipy.stats import false_discovery_control, fisher_exact
 
 from hooke.errors import BadRequest
 from hooke.findings import Estimate, estimate_ratio
+from hooke.monitors.traffic import TrafficRows
 
 _DIMENSIONS = 32
 """Of the subspace: what detection keeps of high dimensions (2606.11949)."""
@@ -87,3 +88,15 @@ def outside(
         return estimate_ratio((left**2).sum(1), (centred**2).sum(1), generator=np.random.default_rng(seed))
 
     return Outside(site=site, n_dimensions=len(axes), before=share(rest), now=share(now.astype(np.float64)))
+
+
+def changes(before: TrafficRows | None, now: TrafficRows) -> tuple[tuple[Firing, ...], tuple[Outside, ...]]:
+    """What fires otherwise and where rows lie; nothing where the calibration kept no rows.
+
+    Raises:
+        BadRequest: see `outside`.
+    """
+    if before is None:
+        return (), ()
+    firing = firing_shift(before.names, before.fired, now.fired)
+    return firing, tuple(outside(site, own, now.means[site]) for site, own in before.means.items())
