@@ -207,6 +207,7 @@ def _look_rows(found: "hooke.monitors.redteam.RedTeam") -> list[tuple[str, ...]]
     looks = [("does nothing", found.nothing)] if found.nothing is not None else []
     for curve in found.curves:
         looks += [(curve.level, one) for one in curve.looks]
+        looks += [(f"{name}, without it", one) for name, one in curve.untouched.items()]
         looks += [(f"{curve.level} against {name}", one) for name, one in curve.transfer.items()]
     for number, curve in enumerate(found.rounds):
         looks += [(f"T3, fitted anew {number} times", one) for one in curve.looks]
