@@ -71,14 +71,16 @@ class Outside:
 def outside(
     site: str, before: Float[ndarray, "old width"], now: Float[ndarray, "new width"], *, seed: int = 0
 ) -> Outside:
-    """The subspace is fitted on every other text of the reference; the rest are what now is held against.
+    """The subspace is fitted on half of the reference, drawn at random; the rest are what now is held against.
 
     Raises:
         BadRequest: the reference has fewer than a few.
     """
     if len(before) < _LEAST:
         raise BadRequest(f"No subspace at {site}.", f"{len(before)} texts.", f"Calibrate on {_LEAST} texts or more.")
-    fit, rest = before[::2].astype(np.float64), before[1::2].astype(np.float64)
+    # Drawn, since forms and sources may take turns in the reference.
+    drawn = before[np.random.default_rng(seed).permutation(len(before))].astype(np.float64)
+    fit, rest = drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]
     middle = fit.mean(0)
     axes = np.linalg.svd(fit - middle, full_matrices=False)[2][: min(_DIMENSIONS, len(fit) - 1)]
 
