@@ -13,7 +13,7 @@ from numpy import ndarray
 from scipy.stats import false_discovery_control, fisher_exact
 
 from hooke.errors import BadRequest
-from hooke.findings import Estimate, estimate_ratio
+from hooke.findings import Estimate, estimate
 from hooke.monitors.traffic import TrafficRows
 
 _DIMENSIONS = 32
@@ -87,7 +87,9 @@ def outside(
     def share(rows: Float[ndarray, "row width"]) -> Estimate:
         centred = rows - middle
         left = centred - centred @ axes.T @ axes
-        return estimate_ratio((left**2).sum(1), (centred**2).sum(1), generator=np.random.default_rng(seed))
+        # The mean of texts' shares: in a share of the sums, a few texts with huge activations would be all.
+        shares = (left**2).sum(1) / (centred**2).sum(1).clip(1e-30)
+        return estimate(shares, generator=np.random.default_rng(seed))
 
     return Outside(site=site, n_dimensions=len(axes), before=share(rest), now=share(now.astype(np.float64)))
 
