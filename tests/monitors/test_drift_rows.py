@@ -51,6 +51,13 @@ def test_the_share_outside_stays_where_nothing_changed_and_grows_along_a_new_axi
     assert moved.now.interval[0] < moved.now.value < moved.now.interval[1]
 
 
+def test_forms_that_take_turns_are_in_both_halves() -> None:
+    before = _rows(200, 0)
+    before[1::2] = _rows(100, 2, new=5.0)
+    found = outside("s", before, before)
+    assert found.before.value < 0.05
+
+
 def test_too_few_rows_have_no_subspace() -> None:
     with pytest.raises(BadRequest, match="No subspace"):
         outside("s", _rows(3, 0), _rows(5, 0))

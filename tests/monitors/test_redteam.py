@@ -54,6 +54,7 @@ def test_rewordings_and_prefixes_stand_beside_doing_nothing(tmp_path: Path) -> N
     (curve,) = told.curves
     assert (curve.level, curve.looks[0].caught, curve.looks[-1].caught) == ("T3", 6, 0)
     assert {name: one.caught for name, one in curve.transfer.items()} == {"the same": 0, "deaf": 0}
+    assert {name: one.caught for name, one in curve.untouched.items()} == {"the same": 6, "deaf": 0}
     assert "T3" in told.broken_by
     unbroken = replace(told, families=(), curves=(replace(curve, looks=curve.looks[:1]),))
     assert unbroken.broken_by == ()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import hooke.lab
     import hooke.models.model
     import hooke.monitors.attacks
+    import hooke.monitors.drift
     import hooke.monitors.drift_rows
     import hooke.monitors.fit
     import hooke.monitors.redteam
@@ -206,6 +207,7 @@ def _look_rows(found: "hooke.monitors.redteam.RedTeam") -> list[tuple[str, ...]]
     looks = [("does nothing", found.nothing)] if found.nothing is not None else []
     for curve in found.curves:
         looks += [(curve.level, one) for one in curve.looks]
+        looks += [(f"{name}, without it", one) for name, one in curve.untouched.items()]
         looks += [(f"{curve.level} against {name}", one) for name, one in curve.transfer.items()]
     for number, curve in enumerate(found.rounds):
         looks += [(f"T3, fitted anew {number} times", one) for one in curve.looks]
@@ -258,7 +260,7 @@ def drift(
     """
     from hooke.monitors.digests import digests_of
     from hooke.monitors.drift import DriftAlarm, shift
-    from hooke.monitors.drift_rows import firing_shift, outside
+    from hooke.monitors.drift_rows import changes
     from hooke.monitors.results import load_result
     from hooke.monitors.spec import load_spec, not_calibrated
     from hooke.monitors.stream import open_monitor
@@ -273,22 +275,16 @@ def drift(
     opened = loading.load(model, lab)
     changed = spec.valid_for.differing(digests_of(opened))
     if changed:
-        return Answer(
-            data={"is_alarmed": True, "changed": changed},
-            shown=(title(name), f"ALARM: not what it was made for: {', '.join(changed)}."),
-            exit_code=1,
-        )
+        words = f"ALARM: not what it was made for: {', '.join(changed)}."
+        return Answer(data={"is_alarmed": True, "changed": changed}, shown=(title(name), words), exit_code=1)
     alarm = DriftAlarm(reference.known(), alpha=alpha)
     texts = ordinary_texts(open_corpus(corpus), documents, skip=skip, forms=forms_of(opened))
     longest = fit_record(lab, name).longest
     peaks, seen = read_traffic(opened, open_monitor(spec, opened, lab), texts, longest=longest)
-    kept = TrafficRows.load(lab, name)
-    firing = () if kept is None else firing_shift(kept.names, kept.fired, seen.fired)
-    spread = () if kept is None else tuple(outside(site, own, seen.means[site]) for site, own in kept.means.items())
+    firing, spread = changes(TrafficRows.load(lab, name), seen)
     capitals = [alarm.see(peak) for peak in peaks]
     found = shift(reference.known(), peaks, {"watch": spec.watch, "act": spec.act})
     told = f"ALARM at text {alarm.first_alarm}" if alarm.is_alarmed else "no alarm"
-    rows = [(level, percent(old), percent(new)) for level, (old, new) in found.shares.items()]
     return Answer(
         data={
             "is_alarmed": alarm.is_alarmed,
@@ -303,19 +299,24 @@ def drift(
         shown=(
             title(name, f"{documents} texts of {corpus}"),
             f"{told}; the bet against 'unchanged' stands at {capitals[-1]:.3g}, an alarm takes {2 / alpha:.3g}.",
-            table(("texts above", "calibration>", "now>"), rows),
-            note(f"Population stability index {found.psi:.3f}: by custom 0.1 is worth a look. It has no error rate."),
-            *_described(firing, spread),
+            *_described(found, firing, spread),
         ),
         exit_code=1 if alarm.is_alarmed else 0,
     )
 
 
 def _described(
-    firing: "Sequence[hooke.monitors.drift_rows.Firing]", spread: "Sequence[hooke.monitors.drift_rows.Outside]"
+    found: "hooke.monitors.drift.Shift",
+    firing: "Sequence[hooke.monitors.drift_rows.Firing]",
+    spread: "Sequence[hooke.monitors.drift_rows.Outside]",
 ) -> list:
+    above = [(level, percent(old), percent(new)) for level, (old, new) in found.shares.items()]
+    peaks = [
+        table(("texts above", "calibration>", "now>"), above),
+        note(f"Population stability index {found.psi:.3f}: by custom 0.1 is worth a look. It has no error rate."),
+    ]
     if not firing:
-        return [note("What fires was not kept by this calibration: calibrate again to see it here.")]
+        return [*peaks, note("What fires was not kept by this calibration: calibrate again to see it here.")]
     rows = [
         (one.name, percent(one.before), percent(one.now), f"{one.p:.2g}", f"{one.q:.2g}", "changed" * (one.q <= _RATE))
         for one in firing[:_SHOWN]
@@ -325,6 +326,7 @@ def _described(
         for one in spread
     ]
     return [
+        *peaks,
         "",
         table(("fires in texts", "calibration>", "now>", "p>", "q>", ""), rows),
         "",

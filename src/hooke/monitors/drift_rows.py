@@ -13,7 +13,8 @@ from numpy import ndarray
 from scipy.stats import false_discovery_control, fisher_exact
 
 from hooke.errors import BadRequest
-from hooke.findings import Estimate, estimate_ratio
+from hooke.findings import Estimate, estimate
+from hooke.monitors.traffic import TrafficRows
 
 _DIMENSIONS = 32
 """Of the subspace: what detection keeps of high dimensions (2606.11949)."""
@@ -70,20 +71,36 @@ class Outside:
 def outside(
     site: str, before: Float[ndarray, "old width"], now: Float[ndarray, "new width"], *, seed: int = 0
 ) -> Outside:
-    """The subspace is fitted on every other text of the reference; the rest are what now is held against.
+    """The subspace is fitted on half of the reference, drawn at random; the rest are what now is held against.
 
     Raises:
         BadRequest: the reference has fewer than a few.
     """
     if len(before) < _LEAST:
         raise BadRequest(f"No subspace at {site}.", f"{len(before)} texts.", f"Calibrate on {_LEAST} texts or more.")
-    fit, rest = before[::2].astype(np.float64), before[1::2].astype(np.float64)
+    # Drawn, since forms and sources may take turns in the reference.
+    drawn = before[np.random.default_rng(seed).permutation(len(before))].astype(np.float64)
+    fit, rest = drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]
     middle = fit.mean(0)
     axes = np.linalg.svd(fit - middle, full_matrices=False)[2][: min(_DIMENSIONS, len(fit) - 1)]
 
     def share(rows: Float[ndarray, "row width"]) -> Estimate:
         centred = rows - middle
         left = centred - centred @ axes.T @ axes
-        return estimate_ratio((left**2).sum(1), (centred**2).sum(1), generator=np.random.default_rng(seed))
+        # The mean of texts' shares: in a share of the sums, a few texts with huge activations would be all.
+        shares = (left**2).sum(1) / (centred**2).sum(1).clip(1e-30)
+        return estimate(shares, generator=np.random.default_rng(seed))
 
     return Outside(site=site, n_dimensions=len(axes), before=share(rest), now=share(now.astype(np.float64)))
+
+
+def changes(before: TrafficRows | None, now: TrafficRows) -> tuple[tuple[Firing, ...], tuple[Outside, ...]]:
+    """What fires otherwise and where rows lie; nothing where the calibration kept no rows.
+
+    Raises:
+        BadRequest: see `outside`.
+    """
+    if before is None:
+        return (), ()
+    firing = firing_shift(before.names, before.fired, now.fired)
+    return firing, tuple(outside(site, own, now.means[site]) for site, own in before.means.items())

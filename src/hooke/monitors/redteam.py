@@ -5,7 +5,7 @@ prefix that was drawn and never optimised, stand beside them. What holds here ho
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jaxtyping import Float
@@ -47,6 +47,8 @@ class Curve:
     """By steps; the first is a prefix that was drawn and never optimised."""
     transfer: dict[str, Look]
     """How other monitors, each at its own frozen threshold, fare with the last prefix."""
+    untouched: dict[str, Look] = field(default_factory=dict)
+    """How they fare without any."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +152,8 @@ def curve(
     looks = list(attack(target, config))
     prefix = looks[-1][1]
     transfer = {name: transferred(target, prefix, *other) for name, other in others.items()}
-    return Curve(level=level, looks=tuple(one for one, _ in looks), transfer=transfer), prefix
+    untouched = {name: transferred(target, prefix[:0], *other) for name, other in others.items()}
+    return Curve(level=level, looks=tuple(one for one, _ in looks), transfer=transfer, untouched=untouched), prefix
 
 
 def transferred(target: Target, prefix: Tensor, monitor: OpenMonitor, threshold: float) -> Look:
