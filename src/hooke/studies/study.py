@@ -5,7 +5,17 @@ from dataclasses import dataclass
 
 from hooke.errors import UnknownName, did_you_mean
 from hooke.models.model import Model
-from hooke.studies import agreement, capitals, greater_than, indirect_object, induction, opinion, refusal, two_hop
+from hooke.studies import (
+    agreement,
+    capitals,
+    greater_than,
+    indirect_object,
+    induction,
+    opinion,
+    refusal,
+    sycophancy,
+    two_hop,
+)
 from hooke.studies.account import Account
 from hooke.studies.evidence import Evidence
 
@@ -31,6 +41,7 @@ STUDIES: dict[str, Study] = {
         ("two-hop", two_hop),
         ("opinion", opinion),
         ("refusal", refusal),
+        ("sycophancy", sycophancy),
     )
 }
 
