@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from hooke.features.query import Index
     from hooke.findings import Finding
     from hooke.lab import open_lab
-    from hooke.models.edits import Ablate, Add, Clamp, Patch, Project, Scale, Splice
+    from hooke.models.edits import Ablate, Add, Cap, Clamp, Patch, Project, Scale, Splice
     from hooke.models.load import load
     from hooke.models.model import Model
+    from hooke.models.scope import Given, Schedule
     from hooke.sites import Site
     from hooke.text.corpora import open_corpus
     from hooke.training.train import train
@@ -27,15 +28,18 @@ __version__ = "0.1.0"
 __all__ = [
     "Ablate",
     "Add",
+    "Cap",
     "Clamp",
     "Dictionary",
     "Finding",
+    "Given",
     "HookeError",
     "Index",
     "Model",
     "Patch",
     "Project",
     "Scale",
+    "Schedule",
     "Site",
     "Splice",
     "build_index",
@@ -57,9 +61,10 @@ _HOME = {
     "hooke.features.query": ("Index",),
     "hooke.findings": ("Finding",),
     "hooke.lab": ("open_lab",),
-    "hooke.models.edits": ("Ablate", "Add", "Clamp", "Patch", "Project", "Scale", "Splice"),
+    "hooke.models.edits": ("Ablate", "Add", "Cap", "Clamp", "Patch", "Project", "Scale", "Splice"),
     "hooke.models.load": ("load",),
     "hooke.models.model": ("Model",),
+    "hooke.models.scope": ("Given", "Schedule"),
     "hooke.sites": ("Site",),
     "hooke.text.corpora": ("open_corpus",),
     "hooke.training.train": ("train",),

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from hooke.errors import BadConfig, ShapeMismatch, UnknownName
-from hooke.models.edits import Ablate, Add, Clamp, Patch, Project, Scale, Splice, edits_to_json
+from hooke.models.edits import Ablate, Add, Cap, Clamp, Patch, Project, Scale, Splice, edits_to_json
+from hooke.models.scope import Given, Schedule
 from tests.models.small_dictionary import small_dictionary
 from tests.models.tiny import tiny_model
 
@@ -158,3 +159,109 @@ def test_a_row_as_wide_as_a_head_is_the_same_for_every_head() -> None:
     assert (_heads(Project(site="z.1", direction=row)) @ (row / row.norm())).abs().max() < 1e-5
     with pytest.raises(ShapeMismatch, match="7 entries, the site 32"):
         _heads(Add(site="z.1", vector=torch.ones(7)))
+
+
+DIRECTION = torch.randn(32, generator=torch.Generator().manual_seed(3))
+UNIT = DIRECTION / DIRECTION.norm()
+
+
+def _stream(*given_edits) -> torch.Tensor:
+    return _run(*given_edits, capture=["resid_post.1"])["resid_post.1"]
+
+
+def test_a_cap_keeps_a_component_within_its_interval_and_is_the_identity_inside() -> None:
+    before = _stream()
+    components = before @ UNIT
+    low, high = components.quantile(0.25).item(), components.quantile(0.75).item()
+    after = _stream(Cap(site="resid_post.1", direction=DIRECTION, low=low, high=high))
+    is_inside = (components > low) & (components < high)
+    assert 0.2 < is_inside.float().mean() < 0.8
+    assert torch.equal(after[is_inside], before[is_inside])
+    assert torch.allclose(after @ UNIT, components.clamp(low, high), atol=1e-4)
+    rest = before - components[..., None] * UNIT
+    assert torch.allclose(after - (after @ UNIT)[..., None] * UNIT, rest, atol=1e-4)
+    wide = Cap(site="resid_post.1", direction=DIRECTION, low=-1e9, high=1e9)
+    assert torch.equal(_run(wide).logits, _run().logits)
+
+
+def test_a_cap_of_a_feature_is_a_clamp_outside_and_nothing_inside() -> None:
+    feature, value = _active_feature()
+    capped = _stream(Cap(feature=feature, high=value / 2, positions=(4,)))
+    assert torch.allclose(capped[0], _stream(Clamp(feature=feature, value=value / 2, positions=(4,)))[0], atol=1e-5)
+    assert torch.equal(_stream(Cap(feature=feature, low=0, high=value * 2, positions=(4,)))[0], _stream()[0])
+
+
+def test_a_share_of_a_cap_goes_that_far_and_a_control_as_far_along_another_direction() -> None:
+    before, high = _stream(), float((_stream() @ UNIT).median())
+    cap = Cap(site="resid_post.1", direction=DIRECTION, high=high)
+    whole, half = _stream(cap) - before, _stream(replace(cap, share=0.5)) - before
+    assert torch.allclose(half, whole / 2, atol=1e-4)
+    other = torch.randn(32, generator=torch.Generator().manual_seed(4))
+    control = _stream(replace(cap, along=other * 7)) - before
+    assert torch.allclose(control.norm(dim=-1), whole.norm(dim=-1), atol=1e-4)
+    assert torch.allclose(control.norm(dim=-1), (control @ (other / other.norm())).abs(), atol=1e-4)
+
+
+def test_a_cap_of_one_head_caps_each_head_by_itself() -> None:
+    before = _run(capture=["z.1"])["z.1"]
+    row = torch.randn(8, generator=torch.Generator().manual_seed(4))
+    after = _run(Cap(site="z.1", direction=row, high=0.0), capture=["z.1"])["z.1"]
+    unit = row / row.norm()
+    assert torch.allclose(after @ unit, (before @ unit).clamp(max=0), atol=1e-5)
+
+
+ADD = Add(site="resid_post.1", vector=DIRECTION)
+CONDITION = Given(site="resid_pre.1", direction=DIRECTION, above=0.0)
+
+
+def _met(condition: Given) -> torch.Tensor:
+    assert condition.site is not None
+    assert condition.direction is not None
+    return _run(capture=[condition.site])[condition.site] @ condition.direction > condition.above
+
+
+@pytest.mark.parametrize("site", ["resid_pre.1", "resid_mid.1", "attn_out.1", "resid_post.1"])
+def test_an_edit_on_a_condition_acts_where_it_is_met_and_nowhere_else(site: str) -> None:
+    condition = replace(CONDITION, site=site)
+    found, plain, whole = _stream(replace(ADD, given=condition)), _stream(), _stream(ADD)
+    is_met = _met(condition)
+    assert 0 < is_met.float().mean() < 1
+    assert torch.equal(found, torch.where(is_met[..., None], whole, plain))
+
+
+def test_a_condition_that_is_never_met_changes_no_bit() -> None:
+    for edit in (ADD, Splice(dictionary="tiny-res"), Add(site="resid_mid.1", vector=DIRECTION)):
+        assert torch.equal(_run(replace(edit, given=replace(CONDITION, above=1e9))).logits, _run().logits)
+        always = _run(replace(edit, given=replace(CONDITION, above=-1e9))).logits
+        assert torch.equal(always, _run(edit).logits)
+
+
+def test_a_condition_may_be_a_feature() -> None:
+    feature, value = _active_feature()
+    is_met = DICTIONARY.encode_feature(_stream(), int(feature.split("/")[1].split("@")[0])) > value / 2
+    assert 0 < is_met.float().mean() < 1
+    found = _stream(replace(ADD, given=Given(feature=feature, above=value / 2)))
+    assert torch.equal(found, torch.where(is_met[..., None], _stream(ADD), _stream()))
+
+
+@pytest.mark.parametrize("site", ["resid_mid.1", "resid_post.1"])
+def test_a_condition_is_read_before_the_edits_at_its_own_site(site: str) -> None:
+    condition = replace(CONDITION, site=site)
+    is_met = _met(condition)
+    push, edit = Add(site=site, vector=-DIRECTION * 1e3), Add(site=site, vector=torch.ones(32), given=condition)
+    found = _run(push, edit, capture=[site])[site] - _run(push, capture=[site])[site]
+    assert torch.equal(found.abs().sum(-1) > 1, is_met)
+
+
+def test_a_condition_behind_its_edit_is_refused() -> None:
+    with pytest.raises(BadConfig, match=r"cannot wait for 'resid_post.2'"):
+        _run(replace(ADD, given=replace(CONDITION, site="resid_post.2")))
+    with pytest.raises(ShapeMismatch, match="condition's direction"):
+        _run(replace(ADD, given=Given(site="resid_post.1", direction=torch.ones(31), above=0)))
+    with pytest.raises(UnknownName, match="features 0-63"):
+        _run(replace(ADD, given=Given(feature="resid_post.1/64@tiny-res", above=0)))
+
+
+def test_a_schedule_that_has_not_begun_leaves_a_text_that_is_all_prompt() -> None:
+    assert torch.equal(_run(replace(ADD, schedule=Schedule(start=1))).logits, _run().logits)
+    assert torch.equal(_run(replace(ADD, schedule=Schedule(hold=0))).logits, _run(ADD).logits)

@@ -5,11 +5,13 @@ import torch
 
 from hooke.errors import BadConfig, BadRequest, PromptTooLong, ShapeMismatch
 from hooke.lab import Lab
-from hooke.models.edits import Add, Patch
+from hooke.models.edits import Add, Cap, Clamp, Edit, Patch, Project, Splice
 from hooke.models.generate import Sampling, choose, conversation, conversation_tokens, generate_tokens, next_logits
 from hooke.models.load import load
 from hooke.models.model import Model, Tokens
+from hooke.models.scope import Given, Schedule
 from tests.cli.tiny_lab import write_model
+from tests.models.small_dictionary import small_dictionary
 from tests.models.tiny import tiny_model
 
 IDS = torch.randint(3, 128, (9,), generator=torch.Generator().manual_seed(0))
@@ -146,3 +148,57 @@ def test_a_conversation_goes_through_the_template(tmp_path: Path):
     model.tokenizer.chat_template = None
     with pytest.raises(BadRequest, match="no chat template"):
         conversation(model, said)
+
+
+DICTIONARY = small_dictionary("d", "resid_post.1", 32, 64)
+PLANS = (Schedule(start=2), Schedule(hold=3), Schedule(start=1, hold=1, fade=4), Schedule(hold=0, fade=5))
+
+
+def logits_of(model: Model, tokens: Tokens, said: torch.Tensor, edits=()) -> torch.Tensor:
+    """Logits before each of these new tokens, [batch, step, vocab], with the cache or whatever generation uses."""
+    steps = next_logits(model, tokens, edits, [DICTIONARY])
+    found = [next(steps), *(steps.send(said[:, step]) for step in range(said.shape[1] - 1))]
+    return torch.stack(found, dim=1)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("site", ["resid_post.1", "resid_mid.1", "v.1", "k.1"])
+def test_a_schedule_is_its_edits_token_by_token(model: Model, plan: Schedule, site: str) -> None:
+    """Of v and k, whole texts run without a cache; of the others, tokens run once."""
+    vector = VECTOR[:8] if site[0] in "kv" else VECTOR
+    said = torch.randint(3, 128, (1, 8), generator=torch.Generator().manual_seed(2))
+    positions = torch.arange(len(IDS) + 8)[None]
+    factors = plan.factors(positions, torch.tensor([len(IDS)]))[0].tolist()
+    by_hand = [Add(site=site, vector=vector, scale=one, positions=(at,)) for at, one in enumerate(factors)]
+    found = logits_of(model, model.tokenize(IDS), said, [Add(site=site, vector=vector, schedule=plan)])
+    assert torch.allclose(found, logits_of(model, model.tokenize(IDS), said, by_hand), atol=1e-4)
+    assert not torch.allclose(found, logits_of(model, model.tokenize(IDS), said), atol=1e-2)
+
+
+CONDITION = Given(site="resid_pre.1", direction=VECTOR, above=0.0)
+SCOPED: tuple[Edit, ...] = (
+    Add(site="resid_post.1", vector=VECTOR, schedule=PLANS[2], given=CONDITION),
+    Cap(site="resid_post.0", direction=VECTOR, low=-1.0, high=0.5, when="generated"),
+    Clamp(feature="resid_post.1/3@d", value=4.0, given=Given(feature="resid_post.1/3@d", above=0.0)),
+    Project(site="attn_out.2", direction=VECTOR, schedule=PLANS[3]),
+    Splice(dictionary="d", schedule=Schedule(start=4), positions="1:"),
+)
+
+
+def test_scoped_edits_give_with_the_cache_what_they_give_without(model: Model) -> None:
+    said = torch.randint(3, 128, (1, 8), generator=torch.Generator().manual_seed(2))
+    cached = logits_of(model, model.tokenize(IDS), said, SCOPED)
+    # An edit of values that adds nothing makes every step run the whole text anew.
+    whole = logits_of(model, model.tokenize(IDS), said, [*SCOPED, Add(site="v.0", vector=torch.zeros(8))])
+    assert torch.allclose(cached, whole, atol=1e-4)
+
+
+def test_scoped_edits_of_a_batch_are_those_of_each_text(model: Model) -> None:
+    lengths = torch.tensor([9, 4, 7])
+    mask = torch.arange(9) < lengths[:, None]
+    ids = torch.randint(3, 128, (3, 9), generator=torch.Generator().manual_seed(5)) * mask
+    said = torch.randint(3, 128, (3, 8), generator=torch.Generator().manual_seed(6))
+    together = logits_of(model, Tokens(ids, mask), said, SCOPED)
+    for row, length in enumerate(lengths.tolist()):
+        alone = logits_of(model, model.tokenize(ids[row, :length]), said[row : row + 1], SCOPED)
+        assert torch.allclose(together[row], alone[0], atol=1e-4), row

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from hooke.models.edits import Ablate, Add, Clamp, Edit
+from hooke.models.edits import Ablate, Add, Cap, Clamp, Edit
 from hooke.models.hooks import Moment, Pass
 from hooke.models.model import Model
 from hooke.models.rows import compile_rows
+from hooke.models.scope import Given
 from tests.models.small_dictionary import small_dictionary
 from tests.models.tiny import tiny_model
 
@@ -40,6 +41,8 @@ def test_each_row_is_what_it_would_be_alone(model: Model):
         (Add(site="resid_post.0", vector=ones, scale=2.0, positions="1:"),),
         (Ablate(feature="resid_post.1/3@d"), Add(site="attn_out.2", vector=-ones, positions=(-1,))),
         (Clamp(feature="resid_post.1/5@d", value=3.0),),
+        (Add(site="resid_post.1", vector=ones, given=Given(site="resid_pre.1", direction=ones, above=0.0)),),
+        (Cap(site="resid_post.1", direction=ones, high=0.0),),
         (),
     ]
     found = logits(model, rows)

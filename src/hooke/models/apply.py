@@ -1,6 +1,8 @@
 """Edits bound to a model: from plain data to functions on the site's tensor."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,8 +11,9 @@ from torch import Tensor
 from hooke.dictionaries import Dictionary, load_dictionary
 from hooke.dictionaries.crosscoders import rows_at
 from hooke.errors import BadConfig, ShapeMismatch, UnknownName
-from hooke.models.edits import Ablate, Add, Clamp, Edit, Patch, Project, Scale, Splice, dictionaries_of
-from hooke.models.hooks import CompiledEdit, Moment
+from hooke.models.edits import Ablate, Add, Cap, Clamp, Edit, Patch, Project, Scale, Splice, dictionaries_of
+from hooke.models.hooks import CompiledEdit, CompiledGiven, Moment
+from hooke.models.scope import Given
 from hooke.sites import Site, parse_feature, parse_site
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ def compile_edits(
         UnknownSite, UnsupportedModel: an edit's site is not on this model.
         UnknownName: an edit's dictionary or feature is not there.
         ShapeMismatch: a vector, value or dictionary does not fit its site.
+        BadConfig: a condition is read at a later site than its edit's.
     """
     known = {dictionary.name: dictionary for dictionary in dictionaries}
     for name in dictionaries_of(edits) - set(known):
@@ -36,6 +40,8 @@ def compile_edits(
     for edit in edits:
         one = _compile(model, edit, known)
         model.require(one.site)
+        if edit.given is not None:
+            one = replace(one, given=_condition(model, edit.given, one.site, known))
         compiled.setdefault(one.site, []).append(one)
     return compiled
 
@@ -51,6 +57,8 @@ def _compile(model: "Model", edit: Edit, known: dict[str, Dictionary]) -> Compil
             return _bind(edit, site, lambda value, *_: _without(value, unit.to(value)))
         case Clamp():
             return _feature_edit(model, edit, edit.feature, known, lambda now: edit.value - now)
+        case Cap():
+            return _cap(model, edit, known)
         case Scale():
             return _feature_edit(model, edit, edit.feature, known, lambda now: (edit.factor - 1) * now)
         case Ablate():
@@ -65,7 +73,7 @@ def _compile(model: "Model", edit: Edit, known: dict[str, Dictionary]) -> Compil
 
 
 def _bind(edit: Edit, site: Site, apply) -> CompiledEdit:
-    return CompiledEdit(site, apply, edit.positions, edit.when)
+    return CompiledEdit(site, apply, edit.positions, edit.when, schedule=edit.schedule)
 
 
 def _along(row: Tensor, value: Tensor) -> Tensor:
@@ -135,6 +143,65 @@ def _feature_edit(model: "Model", edit: Edit, text: str, known: dict[str, Dictio
         return value + (change(now)[..., None] * row).to(value).view_as(value)
 
     return _bind(edit, site, apply)
+
+
+def _cap(model: "Model", edit: Cap, known: dict[str, Dictionary]) -> CompiledEdit:
+    if edit.feature is None:
+        assert edit.direction is not None
+        site = parse_site(edit.site or "")
+        row = _row(model, str(site), edit.direction, known)
+        row = row / row.norm().clamp_min(1e-12)
+        read = partial(torch.matmul, other=row)
+    else:
+        dictionary, index = _feature(edit.feature, known)
+        site = _only_site(model, dictionary)
+        row = dictionary.decoder_rows(torch.tensor([index], device=dictionary.device))[0].detach().to(model.device)
+        read = partial(_activation, dictionary, index)
+    written = row if edit.along is None else _row(model, str(site), edit.along, known)
+    written = written * (row.norm() / written.norm().clamp_min(1e-12))
+
+    def apply(value: Tensor, _: CompiledEdit, __: Moment) -> Tensor:
+        rows = (value if len(row) == value.shape[-1] else value.flatten(2)).float()
+        now = read(rows)
+        change = edit.share * (now.clamp(edit.low, edit.high) - now)
+        new = rows + change[..., None] * written
+        # Inside the interval nothing is added, not even a zero that would turn -0 into 0.
+        return torch.where(change[..., None] == 0, rows, new).to(value.dtype).view_as(value)
+
+    return _bind(edit, site, apply)
+
+
+def _activation(dictionary: Dictionary, index: int, rows: Tensor) -> Tensor:
+    """A feature's activation on rows, where the rows are."""
+    return dictionary.encode_feature(rows.to(dictionary.device), index).to(rows)
+
+
+def _condition(model: "Model", given: Given, site: Site, known: dict[str, Dictionary]) -> CompiledGiven:
+    """The condition of an edit at a site."""
+    if given.read_at.depth > site.depth:
+        raise BadConfig(
+            f"An edit of '{site}' cannot wait for '{given.read_at}'.",
+            "The condition is read later than that.",
+            "Read it at the same site or an earlier one.",
+        )
+    model.require(given.read_at)
+    if given.feature is not None:
+        dictionary, index = _feature(given.feature, known)
+        if len(dictionary.reads) != 1:
+            raise BadConfig(
+                f"'{given.feature}' cannot be a condition.", "Its dictionary reads several sites.", "Use another one."
+            )
+        read = partial(_activation, dictionary, index)
+        return CompiledGiven(given.read_at, lambda value: read(value.flatten(2).float()) > given.above)
+    assert given.direction is not None
+    row, width = given.direction.to(model.device), model.row_width(given.read_at)
+    if len(row) != width:
+        raise ShapeMismatch(
+            f"The condition's direction does not fit '{given.read_at}'.",
+            f"It has {len(row)} entries, the site {width}.",
+            "",
+        )
+    return CompiledGiven(given.read_at, lambda value: value.flatten(2).float() @ row > given.above)
 
 
 def _patch(edit: Patch):  # noqa: ANN202

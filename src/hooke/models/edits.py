@@ -1,22 +1,27 @@
 """Changes made at sites during a run: plain, serialisable data. The same JSON works wherever edits are accepted.
 
-An edit says what to change (`Add`, `Project`, `Clamp`, `Scale`, `Ablate`, `Patch`, `Splice`), where in the text
-(`positions`, counted from the start of each prompt) and in which phase (`when`). Edits at one site apply in the order
-given.
+An edit says what to change (`Add`, `Project`, `Clamp`, `Cap`, `Scale`, `Ablate`, `Patch`, `Splice`), where in the text
+(`positions`, counted from the start of each prompt), in which phase (`when`), on which condition (`given`) and by which
+plan over new tokens (`schedule`). Edits at one site apply in the order given.
 """
 
-import base64
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-import numpy as np
-import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from hooke.errors import BadConfig, did_you_mean
+from hooke.models.plain_tensors import (
+    finite_tensor,
+    require_finite,
+    row_or_feature,
+    tensor_from_data,
+    tensor_to_data,
+    whole_feature,
+)
+from hooke.models.scope import Given, Schedule
 from hooke.sites import parse_feature, parse_site
 
 When = Literal["all", "prompt", "generated"]
@@ -32,6 +37,10 @@ class Edit:
     """Token positions to act on, counted from the start of each prompt; None for all."""
     when: When = "all"
     """"prompt" for the prompt's own tokens, "generated" for the tokens after it, "all" for both."""
+    given: Given | None = None
+    """A condition that a token must meet, besides."""
+    schedule: Schedule | None = None
+    """How much of the change is made, new token by new token; all of it at all of them without."""
 
     def __post_init__(self) -> None:
         if self.when not in ("all", "prompt", "generated"):
@@ -63,7 +72,7 @@ class _FeatureEdit(Edit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "feature", _feature(str(self.feature)))
+        object.__setattr__(self, "feature", whole_feature(str(self.feature)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +86,8 @@ class Add(_SiteEdit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "vector", _vector(self.vector))
-        _require_finite("scale", self.scale)
+        object.__setattr__(self, "vector", row_or_feature(self.vector))
+        require_finite("scale", self.scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +99,7 @@ class Project(_SiteEdit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "direction", _vector(self.direction))
+        object.__setattr__(self, "direction", row_or_feature(self.direction))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +111,56 @@ class Clamp(_FeatureEdit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_finite("value", self.value)
+        require_finite("value", self.value)
+
+
+@dataclass(frozen=True, eq=False)
+class Cap(Edit):
+    """x + share · (clip(r, low, high) - r) · row: r is kept within [low, high], and inside it x stays as it is.
+
+    Of a direction, r is the component x · d̂ and the row d̂; of a feature, r is its activation and the row its decoder
+    row.
+    """
+
+    feature: str | None = None
+    """The feature, `site/index@dictionary`; either this or a direction with its site."""
+    site: str | None = None
+    """Where the component is capped."""
+    direction: Tensor | str | None = None
+    """A vector as wide as the site, or a feature's name, which stands for its decoder row."""
+    low: float | int | None = None
+    """The least that is left; None for no lower end."""
+    high: float | int | None = None
+    """The most that is left; None for no upper end."""
+    share: float | int = 1.0
+    """How much of the way back is gone, from 0 to 1."""
+    along: Tensor | None = None
+    """Write the change along this direction instead, at the same length: a control that acts as often and as much."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.feature is None) == (self.direction is None) or (self.direction is None) != (self.site is None):
+            raise BadConfig(
+                "A Cap is of a feature, or of a direction at its site.",
+                f"Found feature {self.feature}, site {self.site}, {'no' if self.direction is None else 'a'} direction.",
+                "Give one of the two.",
+            )
+        if self.feature is not None:
+            object.__setattr__(self, "feature", whole_feature(str(self.feature)))
+        if self.direction is not None:
+            object.__setattr__(self, "direction", row_or_feature(self.direction))
+            object.__setattr__(self, "site", str(parse_site(str(self.site))))
+        if self.along is not None:
+            object.__setattr__(self, "along", row_or_feature(self.along))
+        for name in ("low", "high", "share"):
+            if getattr(self, name) is not None:
+                require_finite(name, getattr(self, name))
+        if self.low is None and self.high is None:
+            raise BadConfig("A Cap needs an interval.", "Neither end was given.", "Give low, high or both.")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise BadConfig("A Cap's interval is empty.", f"Found {self.low} to {self.high}.", "Turn them round.")
+        if not 0 <= self.share <= 1:
+            raise BadConfig(f"A Cap's share cannot be {self.share}.", "", "Give 0 to 1.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +172,7 @@ class Scale(_FeatureEdit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_finite("factor", self.factor)
+        require_finite("factor", self.factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +191,7 @@ class Patch(_SiteEdit):
         super().__post_init__()
         if isinstance(self.positions, str):
             raise BadConfig("A Patch needs its positions as numbers.", f"Found '{self.positions}'.", "List them.")
-        object.__setattr__(self, "value", _tensor(self.value))
+        object.__setattr__(self, "value", finite_tensor(self.value))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +202,9 @@ class Splice(Edit):
     """Name of the dictionary."""
 
 
-KINDS: dict[str, type[Edit]] = {kind.__name__: kind for kind in (Add, Project, Clamp, Scale, Ablate, Patch, Splice)}
+KINDS: dict[str, type[Edit]] = {
+    kind.__name__: kind for kind in (Add, Project, Clamp, Cap, Scale, Ablate, Patch, Splice)
+}
 
 
 def edits_to_json(edits: Sequence[Edit]) -> str:
@@ -181,12 +241,19 @@ def parse_slice(text: str) -> slice:
 
 
 def _to_data(edit: Edit) -> dict[str, Any]:
-    data: dict[str, Any] = {"edit": type(edit).__name__}
-    for item in fields(edit):
-        value = getattr(edit, item.name)
-        if value == item.default and not isinstance(value, Tensor):
-            continue
-        data[item.name] = _tensor_to_data(value) if isinstance(value, Tensor) else value
+    return {"edit": type(edit).__name__} | _settings(edit)
+
+
+def _settings(item: Edit | Given | Schedule) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for one in fields(item):
+        value = getattr(item, one.name)
+        if isinstance(value, Tensor):
+            data[one.name] = tensor_to_data(value)
+        elif isinstance(value, Given | Schedule):
+            data[one.name] = _settings(value)
+        elif value != one.default:
+            data[one.name] = value
     return data
 
 
@@ -194,16 +261,23 @@ def _from_data(data: Any) -> Edit:
     if not isinstance(data, dict) or data.get("edit") not in KINDS:
         name = str(data.get("edit")) if isinstance(data, dict) else repr(data)[:40]
         raise BadConfig(f"No kind of edit '{name}'.", did_you_mean(name, KINDS), f"Kinds: {', '.join(KINDS)}.")
-    kind = KINDS[data["edit"]]
-    given = {key: value for key, value in data.items() if key != "edit"}
+    return _made(KINDS[data["edit"]], {key: value for key, value in data.items() if key != "edit"})
+
+
+def _made(kind: type[Any], settings: Any) -> Any:
+    """An edit, or a part of one, from its settings."""
     known = [item.name for item in fields(kind)]
-    for key in given:
+    if not isinstance(settings, dict):
+        raise BadConfig(
+            f"A {kind.__name__} is an object.", f"Found {settings!r:.40}.", f"Give some of: {', '.join(known)}."
+        )
+    for key in settings:
         if key not in known:
             raise BadConfig(
                 f"{kind.__name__} has no setting '{key}'.", did_you_mean(key, known), f"It has: {', '.join(known)}."
             )
     try:
-        return kind(**{key: _from_json(key, value) for key, value in given.items()})
+        return kind(**{key: _from_json(key, value) for key, value in settings.items()})
     except (TypeError, ValueError) as error:
         raise BadConfig(
             f"This {kind.__name__} was not accepted.", f"{error}.", f"It has: {', '.join(known)}."
@@ -213,51 +287,17 @@ def _from_data(data: Any) -> Edit:
 def _from_json(setting: str, value: Any) -> Any:
     if setting == "positions" and isinstance(value, list):
         return tuple(value)
+    if setting in ("given", "schedule") and value is not None:
+        return _made(Given if setting == "given" else Schedule, value)
     is_tensor = isinstance(value, dict | list)
-    return _tensor_from_data(value) if is_tensor and setting in ("vector", "direction", "value") else value
+    return tensor_from_data(value) if is_tensor and setting in ("vector", "direction", "value", "along") else value
 
 
-def _tensor_to_data(value: Tensor) -> dict[str, Any]:
-    array = value.detach().cpu().float().numpy()
-    return {"shape": list(array.shape), "float32": base64.b64encode(array.astype("<f4").tobytes()).decode()}
-
-
-def _tensor_from_data(data: dict[str, Any] | list[Any]) -> Tensor:
-    if isinstance(data, list):
-        return torch.tensor(data, dtype=torch.float32)
-    if set(data) != {"shape", "float32"}:
-        raise BadConfig(
-            "A tensor in an edit was not accepted.", f"Found keys {sorted(data)}.", "Give shape and float32."
-        )
-    raw = np.frombuffer(base64.b64decode(data["float32"]), dtype="<f4")
-    return torch.from_numpy(raw.reshape(data["shape"]).copy())
-
-
-def _tensor(value: Tensor) -> Float[Tensor, "..."]:
-    tensor = value.detach().to(torch.float32)
-    if not bool(torch.isfinite(tensor).all()):
-        raise BadConfig("A tensor in an edit holds values that are not finite.", "", "Check what made it.")
-    return tensor
-
-
-def _feature(text: str) -> str:
-    name = parse_feature(text)
-    if name.dictionary is None:
-        raise BadConfig(f"'{text}' names no dictionary.", "", f"Write '{name}@NAME'.")
-    return str(name)
-
-
-def _vector(value: Tensor | str) -> Tensor | str:
-    if isinstance(value, str):
-        return _feature(value)
-    if value.ndim != 1:
-        raise BadConfig("An edit's vector has one axis.", f"Found shape {list(value.shape)}.", "Give one row.")
-    return _tensor(value)
-
-
-def _require_finite(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise BadConfig(f"An edit's {name} must be a finite number.", f"Found {value!r}.", "Give a number.")
+def counted_from(edits: Iterable[Edit], n_said: int) -> tuple[Edit, ...]:
+    """The same edits for a text that already has so many new tokens: their schedules begin there."""
+    return tuple(
+        replace(edit, schedule=edit.schedule.later(n_said)) if edit.schedule is not None else edit for edit in edits
+    )
 
 
 def dictionaries_of(edits: Iterable[Edit]) -> set[str]:
@@ -268,6 +308,8 @@ def dictionaries_of(edits: Iterable[Edit]) -> set[str]:
             value = getattr(edit, item.name)
             if item.name == "dictionary":
                 names.add(value)
+            elif isinstance(value, Given):
+                names |= {parse_feature(value.feature).dictionary} if value.feature else set()
             elif isinstance(value, str) and item.name in ("feature", "vector", "direction"):
                 names.add(parse_feature(value).dictionary)
     return {name for name in names if name}

@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
+from hooke.errors import UnsupportedModel
 from hooke.models.architectures import ATTENTION_SITES, Anatomy, Tap, eager_attention, first_tensor, input_tensor
 from hooke.models.edits import parse_slice
+from hooke.models.scope import Schedule
 from hooke.sites import Site
 
 ATTENTION_NAME = "hooke_eager"
@@ -34,6 +36,15 @@ class Moment:
     """Number of prompt tokens of each row."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class CompiledGiven:
+    """A condition bound to a model."""
+
+    site: Site
+    is_met: Callable[[Tensor], Bool[Tensor, "batch pos"]]
+    """From the site's tensor before its edits: the tokens that meet it."""
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledEdit:
     """An edit bound to a model: a function from the site's tensor to the new one."""
@@ -42,9 +53,11 @@ class CompiledEdit:
     apply: Callable[[Tensor, "CompiledEdit", Moment], Tensor]
     positions: tuple[int, ...] | str | None
     when: str
+    given: CompiledGiven | None = None
+    schedule: Schedule | None = None
 
     def selected(self, moment: Moment) -> Bool[Tensor, "batch pos"] | None:
-        """Which tokens the edit acts on; None when it is all of them."""
+        """Which tokens' places and phase the edit acts on; None when it is all of them."""
         if self.positions is None and self.when == "all" and bool((moment.position >= 0).all()):
             return None
         chosen = moment.position >= 0
@@ -110,9 +123,19 @@ class Pass:
     read: dict[Site, Tensor] = field(default_factory=dict)
     streams: dict[int, Tensor] = field(default_factory=dict)
     """resid_pre of layers whose resid_mid is edited."""
+    met: dict[CompiledGiven, Bool[Tensor, "batch pos"]] = field(default_factory=dict)
+    """Tokens that meet each condition, once its site was reached."""
+    conditions: dict[Site, list[CompiledGiven]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for given in (edit.given for edits in self.edits.values() for edit in edits):
+            if given is not None:
+                self.conditions.setdefault(given.site, []).append(given)
 
     def visit(self, site: Site, value: Tensor) -> Tensor:
         """The site's tensor after its edits; captured, and the pass stopped, where asked."""
+        if site in self.edits:
+            self._observe(site, value)
         for edit in self.edits.get(site, ()):
             value = self._edited(edit, value)
         if site.kind == "resid_pre" and Site("resid_mid", site.layer) in self.edits:
@@ -121,6 +144,8 @@ class Pass:
 
     def visit_read_only(self, site: Site, value: Tensor) -> Tensor:
         """The site's tensor, captured; for a site whose edits were made elsewhere."""
+        if site not in self.edits:
+            self._observe(site, value)
         if site in self.captures:
             self.read[site] = self.keep(site, value)
         if site == self.stop_at:
@@ -131,23 +156,49 @@ class Pass:
         """attn_out changed by as much as the edits of resid_mid change resid_mid."""
         stream = self.streams.pop(layer) + attn_out
         edited = stream
+        self._observe(Site("resid_mid", layer), stream)
         for edit in self.edits[Site("resid_mid", layer)]:
             edited = self._edited(edit, edited)
         return attn_out if edited is stream else attn_out + (edited - stream)
 
+    def _observe(self, site: Site, value: Tensor) -> None:
+        for given in self.conditions.get(site, ()):
+            self.met[given] = given.is_met(value)
+
     def _edited(self, edit: CompiledEdit, value: Tensor) -> Tensor:
         assert self.moment is not None
         chosen = edit.selected(self.moment)
+        if edit.given is not None:
+            met = self._met(edit, edit.given)
+            chosen = met if chosen is None else chosen & met
+        factors = edit.schedule.factors(self.moment.position, self.moment.n_prompt) if edit.schedule else None
+        if factors is not None:
+            chosen = factors > 0 if chosen is None else chosen & (factors > 0)
         if chosen is not None and not bool(chosen.any()):
             return value
         new = edit.apply(value, edit, self.moment).to(value.dtype)
-        if chosen is None:
-            return new
-        if edit.site.kind == "pattern":
-            return torch.where(chosen[:, None, :, None], new, value)
-        # Logits may have been computed at the last positions only.
-        chosen = chosen[:, -value.shape[1] :]
-        return torch.where(chosen.reshape(*chosen.shape, *[1] * (value.ndim - 2)), new, value)
+        if factors is not None:
+            share = _over_tokens(factors, edit.site, value)
+            new = torch.where(share == 1, new, torch.lerp(value.float(), new.float(), share).to(value.dtype))
+        return new if chosen is None else torch.where(_over_tokens(chosen, edit.site, value), new, value)
+
+    def _met(self, edit: CompiledEdit, given: CompiledGiven) -> Bool[Tensor, "batch pos"]:
+        if given not in self.met:
+            raise UnsupportedModel(
+                f"An edit of '{edit.site}' cannot wait for '{given.site}'.",
+                "This model reaches the condition's site later.",
+                "Read the condition at an earlier site.",
+            )
+        return self.met[given]
+
+
+def _over_tokens(each: Tensor, site: Site, value: Tensor) -> Tensor:
+    """Something of each token in a shape that goes with the site's tensor."""
+    if site.kind == "pattern":
+        return each[:, None, :, None]
+    # Logits may have been computed at the last positions only.
+    each = each[:, -value.shape[1] :]
+    return each.reshape(*each.shape, *[1] * (value.ndim - 2))
 
 
 _current: ContextVar[Pass | None] = ContextVar("hooke_attention", default=None)
@@ -182,7 +233,8 @@ AttentionMaskInterface.register(ATTENTION_NAME, eager_mask)
 @contextmanager
 def attached(hf: nn.Module, running: Pass) -> Iterator[None]:
     """Visit the sites of this pass in every forward call inside the block; afterwards the model is as it was."""
-    wanted = running.captures | set(running.edits) | ({running.stop_at} if running.stop_at else set())
+    wanted = running.captures | set(running.edits) | set(running.conditions)
+    wanted |= {running.stop_at} if running.stop_at else set()
     handles: list[Any] = []
     token = _current.set(running)
     try:

@@ -1,6 +1,7 @@
 """Edits of their own for each row of a batch, so that texts with different edits are made in one forward pass."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -42,4 +43,4 @@ def _on_rows(edit: CompiledEdit, places: list[int]) -> CompiledEdit:
         new[chosen] = edit.apply(value[chosen], edit, own).to(value.dtype)
         return new
 
-    return CompiledEdit(edit.site, apply, edit.positions, edit.when)
+    return replace(edit, apply=apply)

@@ -5,9 +5,10 @@ import torch
 from torch import Tensor
 
 from hooke.errors import UnknownSite, UnsupportedModel
-from hooke.models.edits import Add, Edit
+from hooke.models.edits import Add, Cap, Edit
 from hooke.models.generate import next_logits
 from hooke.models.model import Model
+from hooke.models.scope import Given, Schedule
 from hooke.server.gateway import batch as batches
 from hooke.server.gateway.batch import Batch, require_batches, require_sites
 from hooke.sites import parse_site
@@ -16,6 +17,11 @@ from tests.models.tiny import tiny_model
 SITE = parse_site("resid_post.1")
 VECTOR = torch.randn(32, generator=torch.Generator().manual_seed(1)) * 3
 STEERED = (Add(site="resid_post.1", vector=VECTOR, positions="1:"),)
+FADING = (Add(site="resid_post.1", vector=VECTOR, schedule=Schedule(start=1, hold=1, fade=4)),)
+SCOPED = (
+    Add(site="resid_post.1", vector=VECTOR, given=Given(site="resid_pre.1", direction=VECTOR, above=0.0)),
+    Cap(site="resid_post.0", direction=VECTOR, low=-1.0, high=0.5),
+)
 LENGTHS = (9, 3, 14, 6)
 JOINS = (0, 0, 2, 5)
 LEAVES = (6, 12, 9, 12)
@@ -98,6 +104,36 @@ def test_each_token_is_captured_once_and_padding_never() -> None:
     expected = model.run(ids, capture=[SITE])[SITE][0]
     assert len(rows) == len(ids)
     torch.testing.assert_close(torch.stack(rows), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_scoped_edits_of_rows_at_different_steps_are_those_of_each_alone() -> None:
+    model = tiny_model("llama", eos_token_id=None)
+    edits: list[tuple[Edit, ...]] = [FADING, SCOPED, (*SCOPED, *FADING), FADING]
+    for text, (said, logits, _) in enumerate(run_mixed(model, edits, captured=2)):
+        expected, expected_logits = alone(model, prompt(LENGTHS[text]), len(said), edits[text])
+        assert said == expected, text
+        torch.testing.assert_close(logits, expected_logits, rtol=1e-4, atol=1e-4)
+
+
+def test_the_schedule_of_edits_added_on_the_way_begins_then() -> None:
+    model = tiny_model("llama", eos_token_id=None)
+    batch = Batch(model)
+    read = batch.read_prompt(prompt(9), (), [])
+    batch.join(read)
+    said, found = [int(read.read.logits.argmax())], []
+    for step in range(7):
+        if step == 2:
+            batch.add_edits(0, FADING)
+        found.append(batch.step([said[-1]], []).logits[0])
+        said.append(int(found[-1].argmax()))
+    factors = [0, 0, 0, 1, 0.75, 0.5, 0.25]
+    by_hand = [
+        Add(site="resid_post.1", vector=VECTOR, scale=one, positions=(9 + at,)) for at, one in enumerate(factors)
+    ]
+    steps = next_logits(model, model.tokenize(torch.tensor(prompt(9))), by_hand)
+    next(steps)
+    for step in range(7):
+        torch.testing.assert_close(found[step], steps.send(torch.tensor([said[step]]))[0], rtol=1e-4, atol=1e-4)
 
 
 def test_edits_added_on_the_way_act_from_the_next_step_on() -> None:

@@ -3,15 +3,17 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 
 from hooke.errors import PromptTooLong, ShapeMismatch, UnsupportedModel
-from hooke.models.edits import Add
+from hooke.models.edits import Add, Cap
 from hooke.models.generate import Sampling, generate_tokens
 from hooke.models.load import load
 from hooke.models.model import Model
+from hooke.models.scope import Given, Schedule
 from hooke.server.gateway.asks import Ask, Began, Ended, Failed, Scored, Spoke
 from hooke.server.gateway.engine import Engine
 from hooke.server.gateway.speech import EngineClosed, EngineFull
@@ -149,6 +151,31 @@ def test_a_monitor_that_steers_does_from_the_next_token_on(model: Model) -> None
     engine.close()
     later = (Add(site="resid_post.1", vector=VECTOR, when="generated"),)
     assert heard.said == alone(model, Ask(ids=prompt(7), max_tokens=8, edits=later))
+
+
+def test_a_monitor_that_caps_does_from_the_next_token_on(model: Model) -> None:
+    cap = Cap(site="resid_post.1", direction=VECTOR, low=-0.1, high=0.1)
+    capping = along("m", "mlp_out.0", act=-1e9, do="steer", recipe="r")
+    engine = Engine(model, monitors=[capping], recipes={"r": (cap,)})
+    heard = ask_of(engine, Ask(ids=prompt(7), max_tokens=8, monitors=(capping,)))[1]
+    heard.end()
+    engine.close()
+    assert heard.said == alone(model, Ask(ids=prompt(7), max_tokens=8, edits=(replace(cap, when="generated"),)))
+    assert heard.said != alone(model, Ask(ids=prompt(7), max_tokens=8))
+
+
+def test_scoped_edits_of_many_at_once_are_those_of_each_alone(engine: Engine, model: Model) -> None:
+    given = Given(site="resid_post.0", direction=VECTOR, above=0.0)
+    edits = (
+        Add(site="resid_post.1", vector=VECTOR, schedule=Schedule(start=1, hold=2, fade=3)),
+        Add(site="resid_post.0", vector=-VECTOR, given=given),
+    )
+    asks = [Ask(ids=prompt(length), max_tokens=8 + length, edits=edits) for length in (4, 9, 6)]
+    heard = [ask_of(engine, ask)[1] for ask in asks]
+    for one, ask in zip(heard, asks, strict=True):
+        one.end()
+        assert one.said == alone(model, ask)
+        assert one.said != alone(model, Ask(ids=ask.ids, max_tokens=ask.max_tokens))
 
 
 @pytest.mark.parametrize("kind", [Raising, Nan])

@@ -1,14 +1,16 @@
 """vLLM as the engine, by a double of it: the events of the reference engine, and what is refused."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
 
 from hooke.errors import HookeError, PromptTooLong, UnsupportedModel
-from hooke.models.edits import Add, Edit, Project
+from hooke.models.edits import Add, Cap, Edit, Project
 from hooke.models.load import load
 from hooke.models.model import Model
+from hooke.models.scope import Given
 from hooke.server.gateway.asks import Ask, Event, Scored
 from hooke.server.gateway.engine import Engine
 from hooke.server.gateway.speech import EngineClosed, EngineFull
@@ -145,7 +147,13 @@ def test_monitors_that_its_worker_cannot_run_are_refused(
 
 
 @pytest.mark.parametrize(
-    "edit", [Project(site="resid_post.0", direction=torch.ones(32)), Add(site="z.0", vector=torch.ones(32))]
+    "edit",
+    [
+        Project(site="resid_post.0", direction=torch.ones(32)),
+        Cap(site="resid_post.0", direction=torch.ones(32), high=1.0),
+        Add(site="z.0", vector=torch.ones(32)),
+        replace(PUSH, given=Given(site="resid_post.0", direction=torch.ones(32), above=0.0)),
+    ],
 )
 def test_edits_that_its_worker_cannot_make_are_refused(engine: VllmEngine, edit: Edit) -> None:
     with pytest.raises(UnsupportedModel, match="vLLM"):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hooke.models.edits import Add, edits_to_json
+from hooke.models.scope import Schedule
 from hooke.server.gateway.vllm_worker import EDITS, NAME, MonitorReads
 
 WIDTH = 6
@@ -150,6 +151,17 @@ def test_steering_knows_the_prompt_from_what_came_after(worker: Worker) -> None:
     runner.step(("a", [1, 2], 0))
     runner.step(("a", [3], 2))
     assert list(taken(worker)["steered"].values()) == pytest.approx(expected([1, 2, 3], push, 2), abs=1e-5)
+
+
+def test_steering_follows_its_schedule(worker: Worker) -> None:
+    runner, push = worker.model_runner, torch.ones(WIDTH)
+    plan = Schedule(hold=1, fade=2)
+    runner.add("a", "steered", 2, [Add(site="resid_post.0", vector=push, schedule=plan, when="generated")])
+    runner.step(("a", [1, 2], 0))
+    for at, token in enumerate([3, 4, 5], 2):
+        runner.step(("a", [token], at))
+    by_hand = torch.tensor([1.0, 0.5, 0.0])[:, None] * push
+    assert list(taken(worker)["steered"].values()) == pytest.approx(expected([1, 2, 3, 4, 5], by_hand, 2), abs=1e-5)
 
 
 def test_what_is_read_again_counts_once(worker: Worker) -> None:

@@ -17,7 +17,7 @@ from hooke.dictionaries import Dictionary
 from hooke.errors import UnsupportedModel
 from hooke.models.apply import compile_edits
 from hooke.models.architectures import ATTENTION_SITES, relative_error, tolerance
-from hooke.models.edits import Edit
+from hooke.models.edits import Edit, counted_from
 from hooke.models.generate import next_logits
 from hooke.models.hooks import CompiledEdit, Moment, Pass
 from hooke.models.model import Model
@@ -107,8 +107,9 @@ class Batch:
         self._compile()
 
     def add_edits(self, place: int, edits: tuple[Edit, ...]) -> None:
-        """Put more edits into force on one row, from the next step on."""
-        self._edits[place] = (*self._edits[place], *edits)
+        """Put more edits into force on one row, from the next step on; their schedules begin with it."""
+        n_said = self._lengths[place] - self._n_prompt[place]
+        self._edits[place] = (*self._edits[place], *counted_from(edits, n_said))
         self._compile()
 
     def step(self, tokens: Sequence[int], sites: Iterable[Site]) -> Read:

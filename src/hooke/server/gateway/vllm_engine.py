@@ -314,6 +314,12 @@ class VllmEngine:
                     "Only vectors are added there.",
                     "Use the reference engine.",
                 )
+            if edit.given is not None:
+                raise UnsupportedModel(
+                    "An edit on a condition cannot be applied in vLLM.",
+                    "Its worker adds without looking.",
+                    "Use the reference engine.",
+                )
             _require_sites([parse_site(edit.site)], "Steering")
             vector = edit.vector
             if isinstance(vector, str):

@@ -123,6 +123,8 @@ def _added(edit: Add, position: Tensor, n_prompt: int) -> tuple[Site, Tensor]:
     step = (edit.vector * edit.scale).expand(len(position), -1)
     moment = Moment(position[None], torch.tensor([n_prompt]))
     chosen = CompiledEdit(site, lambda value, *_: value, edit.positions, edit.when).selected(moment)
+    if edit.schedule is not None:
+        step = step * edit.schedule.factors(moment.position, moment.n_prompt)[0, :, None]
     return site, step if chosen is None else step * chosen[0, :, None]
 
 
