@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hooke.directions.controls import random_edits, random_like
-from hooke.models.edits import Ablate, Add, Clamp, Edit, Patch, Project, Scale, Splice
+from hooke.models.edits import Ablate, Add, Cap, Clamp, Edit, Patch, Project, Scale, Splice
 from tests.models.small_dictionary import small_dictionary
 
 NAME = "resid_post.0/3@d"
@@ -51,6 +51,18 @@ def test_edits_of_a_feature_get_another_feature_of_its_dictionary(edit: Clamp | 
     assert NAME not in drawn
     assert len(drawn) > 10
     assert all(name.startswith("resid_post.0/") and name.endswith("@d") for name in drawn)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [Cap(feature=NAME, high=1.0), Cap(site="resid_post.0", direction=torch.arange(8.0), low=-1.0, share=0.5)],
+)
+def test_a_cap_acts_as_often_along_a_random_direction(edit: Cap):
+    found = twin(edit)
+    assert isinstance(found, Cap)
+    assert isinstance(found.along, torch.Tensor)
+    assert (found.feature, found.low, found.high, found.share) == (edit.feature, edit.low, edit.high, edit.share)
+    assert found != twin(edit, seed=1)
 
 
 def test_edits_that_have_no_twin_have_no_control():

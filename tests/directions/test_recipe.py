@@ -23,7 +23,8 @@ from hooke.directions.recipe import (
 )
 from hooke.errors import BadConfig, BadRequest, UnknownName
 from hooke.lab import Lab
-from hooke.models.edits import Ablate, Add, Clamp
+from hooke.models.edits import Ablate, Add, Cap, Clamp
+from hooke.models.scope import Given, Schedule
 from hooke.sites import parse_feature
 from tests.features.planted import SITE, planted_dictionary, planted_model
 
@@ -46,6 +47,29 @@ def test_strengths_are_in_units_of_the_largest_activation():
 def test_an_ablation_has_no_strength():
     ablated = recipe(RecipeEdit(feature=MUSIC, how="ablate", strength=3.0))
     assert bind(ablated, DICTIONARIES, UNITS, factor=0.5) == (Ablate(feature=MUSIC, positions="1:"),)
+
+
+def test_a_cap_keeps_its_interval_and_takes_the_factor_as_the_share_of_the_way():
+    capped = recipe(RecipeEdit(feature=MUSIC, how="cap", strength=0.5))
+    for factor, share in ((1.0, 1.0), (0.25, 0.25), (3.0, 1.0), (-1.0, 0.0)):
+        expected = (Cap(feature=MUSIC, high=3.0, share=share, positions="1:"),)
+        assert bind(capped, DICTIONARIES, UNITS, factor=factor) == expected
+    assert warnings_of(capped, UNITS) == []
+
+
+def test_an_edit_waits_for_another_feature_and_follows_a_plan():
+    plan = Schedule(hold=4, fade=2)
+    waiting = recipe(RecipeEdit(feature=MUSIC, given=BRIDGE, above=0.5, schedule=plan))
+    assert waiting.features == (parse_feature(MUSIC), parse_feature(BRIDGE))
+    (found,) = bind(waiting, DICTIONARIES, UNITS)
+    condition = Given(feature=BRIDGE, above=4.0)
+    assert found == Add(site=SITE, vector=MUSIC, scale=6.0, positions="1:", given=condition, schedule=plan)
+    assert from_dict(Recipe, json.loads(json.dumps(to_dict(waiting)))) == waiting
+    lost = recipe(RecipeEdit(feature=MUSIC, given=f"{SITE}/99@planted"))
+    with pytest.raises(UnknownName, match="0-5"):
+        bind(lost, DICTIONARIES, UNITS | {parse_feature(f"{SITE}/99@planted"): 1.0})
+    with pytest.raises(BadConfig, match="no dictionary"):
+        RecipeEdit(feature=MUSIC, given=f"{SITE}/0")
 
 
 def test_a_vector_takes_its_strength_as_a_factor():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hooke.dictionaries import Dictionary
 from hooke.dictionaries.crosscoders import rows_at
-from hooke.models.edits import Ablate, Add, Clamp, Edit, Project, Scale
+from hooke.models.edits import Ablate, Add, Cap, Clamp, Edit, Project, Scale
 from hooke.sites import FeatureName, parse_feature, parse_site
 
 
@@ -25,7 +25,8 @@ def random_edits(
 ) -> list[Edit] | None:
     """The same edits without their meaning, or None where one of them has no such twin (Patch and Splice).
 
-    Add and Project get a random direction of the same norm; edits of a feature get another feature of its dictionary.
+    Add and Project get a random direction of the same norm; a Cap writes along one what it would have written; other
+    edits of a feature get another feature of its dictionary.
     """
     found: list[Edit] = []
     for edit in edits:
@@ -45,6 +46,11 @@ def _twin(edit: Edit, dictionaries: Mapping[str, Dictionary], generator: np.rand
         case Project():
             drawn = random_like(_row(edit.direction, edit.site, dictionaries), generator=generator)
             return dataclasses.replace(edit, direction=drawn)
+        case Cap():
+            along = edit.feature or edit.direction
+            assert along is not None
+            site = edit.site or str(dictionaries[parse_feature(str(edit.feature)).dictionary or ""].writes[0])
+            return dataclasses.replace(edit, along=random_like(_row(along, site, dictionaries), generator=generator))
         case Clamp() | Scale() | Ablate():
             name = parse_feature(edit.feature)
             n_features = dictionaries[name.dictionary or ""].n_features

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -16,10 +16,11 @@ from hooke.configs import from_dict, to_dict
 from hooke.dictionaries import Dictionary
 from hooke.errors import BadConfig, UnknownName
 from hooke.lab import Lab, staged, write_json
-from hooke.models.edits import Ablate, Add, Clamp, Edit, Positions, When
+from hooke.models.edits import Ablate, Add, Cap, Clamp, Edit, Positions, When
+from hooke.models.scope import Given, Schedule
 from hooke.sites import FeatureName, parse_feature
 
-How = Literal["add", "clamp", "ablate"]
+How = Literal["add", "clamp", "cap", "ablate"]
 _ROOM = "recipes"
 
 
@@ -34,13 +35,20 @@ class RecipeEdit:
     vector: tuple[float | int, ...] | None = None
     """A vector as wide as its site."""
     how: How = "add"
-    """add: the feature's decoder row times strength; clamp: its activation is forced to strength; ablate: to 0."""
+    """add: the feature's decoder row times strength; clamp: its activation is forced to strength; cap: it is brought
+    down to strength where it is above; ablate: to 0."""
     strength: float | int = 1.0
     """In units of the feature's largest activation; of a vector, a plain factor."""
     when: When = "all"
     """Which tokens: the prompt's, the new ones, or both."""
     positions: Positions = "1:"
     """Positions, by default all but the first, which holds the attention sink; None for all."""
+    given: str | None = None
+    """A feature with its dictionary: only tokens at which it is above `above` are edited."""
+    above: float | int = 0.0
+    """Of the given feature, in units of its largest activation."""
+    schedule: Schedule | None = None
+    """How much of the edit is made, new token by new token; all of it without."""
 
     def __post_init__(self) -> None:
         if (self.feature is None) == (self.vector is None) or (self.vector is None) != (self.site is None):
@@ -51,10 +59,12 @@ class RecipeEdit:
             )
         if self.vector is not None and self.how != "add":
             raise BadConfig(f"A vector cannot be used to {self.how}.", "It is no feature.", "Use 'add'.")
-        if not math.isfinite(self.strength):
-            raise BadConfig(f"Strength cannot be {self.strength}.", "", "Give a finite number.")
-        if self.feature is not None and parse_feature(self.feature).dictionary is None:
-            raise BadConfig(f"'{self.feature}' names no dictionary.", "", f"Write '{self.feature}@NAME'.")
+        for name in ("strength", "above"):
+            if not math.isfinite(getattr(self, name)):
+                raise BadConfig(f"{name.capitalize()} cannot be {getattr(self, name)}.", "", "Give a finite number.")
+        for one in (self.feature, self.given):
+            if one is not None and parse_feature(one).dictionary is None:
+                raise BadConfig(f"'{one}' names no dictionary.", "", f"Write '{one}@NAME'.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,8 +82,9 @@ class Recipe:
 
     @property
     def features(self) -> tuple[FeatureName, ...]:
-        """The features that it edits."""
-        return tuple(dict.fromkeys(parse_feature(one.feature) for one in self.edits if one.feature))
+        """The features that it edits, then those that it waits for."""
+        named = [one.feature for one in self.edits] + [one.given for one in self.edits]
+        return tuple(dict.fromkeys(parse_feature(one) for one in named if one))
 
     @property
     def dictionaries(self) -> tuple[str, ...]:
@@ -133,6 +144,8 @@ def bind(
 ) -> tuple[Edit, ...]:
     """The recipe's edits with `factor` on every strength; an ablation has no strength and stays as it is.
 
+    Of a cap the interval stays as it is, and the factor, from 0 to 1, is the share of the way back to it.
+
     Args:
         units: largest activation of each feature in its index.
 
@@ -147,7 +160,7 @@ def warnings_of(recipe: Recipe, units: Mapping[FeatureName, float], *, factor: f
     found = []
     for place, one in enumerate(recipe.edits):
         strength = one.strength * factor
-        if one.feature is None or one.how == "ablate":
+        if one.feature is None or one.how in ("ablate", "cap"):
             continue
         unit = units[parse_feature(one.feature)]
         if unit <= 0:
@@ -169,23 +182,44 @@ def warnings_of(recipe: Recipe, units: Mapping[FeatureName, float], *, factor: f
 def _bound(
     one: RecipeEdit, dictionaries: Mapping[str, Dictionary], units: Mapping[FeatureName, float], factor: float
 ) -> Edit:
+    scope: dict[str, Any] = {
+        "positions": one.positions,
+        "when": one.when,
+        "given": _given(one, dictionaries, units),
+        "schedule": one.schedule,
+    }
     if one.feature is None:
         assert one.site is not None
         vector = torch.tensor(one.vector, dtype=torch.float32)
-        return Add(site=one.site, vector=vector, scale=one.strength * factor, positions=one.positions, when=one.when)
-    name = parse_feature(one.feature)
+        return Add(site=one.site, vector=vector, scale=one.strength * factor, **scope)
+    name = _there(one.feature, dictionaries)
+    amount = one.strength * units[name]
+    match one.how:
+        case "ablate":
+            return Ablate(feature=str(name), **scope)
+        case "clamp":
+            return Clamp(feature=str(name), value=amount * factor, **scope)
+        case "cap":
+            return Cap(feature=str(name), high=amount, share=min(max(factor, 0.0), 1.0), **scope)
+    site = str(dictionaries[name.dictionary or ""].writes[0])
+    return Add(site=site, vector=str(name), scale=amount * factor, **scope)
+
+
+def _given(one: RecipeEdit, dictionaries: Mapping[str, Dictionary], units: Mapping[FeatureName, float]) -> Given | None:
+    if one.given is None:
+        return None
+    name = _there(one.given, dictionaries)
+    return Given(feature=str(name), above=one.above * units[name])
+
+
+def _there(feature: str, dictionaries: Mapping[str, Dictionary]) -> FeatureName:
+    name = parse_feature(feature)
     dictionary = dictionaries[name.dictionary or ""]
     if name.index >= dictionary.n_features:
         raise UnknownName(
             f"No feature '{name}'.", f"'{dictionary.name}' has features 0-{dictionary.n_features - 1}.", "Choose one."
         )
-    if one.how == "ablate":
-        return Ablate(feature=str(name), positions=one.positions, when=one.when)
-    amount = one.strength * factor * units[name]
-    if one.how == "clamp":
-        return Clamp(feature=str(name), value=amount, positions=one.positions, when=one.when)
-    site = str(dictionary.writes[0])
-    return Add(site=site, vector=str(name), scale=amount, positions=one.positions, when=one.when)
+    return name
 
 
 def _path(lab: Lab, name: str) -> Path:

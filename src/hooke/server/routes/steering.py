@@ -15,6 +15,7 @@ from hooke.configs import from_dict, to_dict
 from hooke.directions import sweep as sweeping
 from hooke.directions.measures import NOTE, Measures, measure
 from hooke.directions.recipe import (
+    How,
     Recipe,
     find_recipe,
     recipe_names,
@@ -35,9 +36,19 @@ from hooke.sites import FeatureName
 router = APIRouter(prefix="/api", tags=["steering"])
 
 ArmName = Literal["base", "treated", "random"]
-How = Literal["add", "clamp", "ablate"]
 Position = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 Range = Annotated[str, Field(pattern=r"^-?\d{0,6}:-?\d{0,6}$")]
+
+
+class ScheduleIn(BaseModel):
+    """All of an edit for some new tokens, then less."""
+
+    start: int = Field(default=0, ge=0, le=100_000)
+    """The new token with which it begins, counted from 0."""
+    hold: int | None = Field(default=None, ge=0, le=100_000)
+    """Tokens at full strength; null for all that follow."""
+    fade: int = Field(default=0, ge=0, le=100_000)
+    """Tokens over which it falls to nothing after them."""
 
 
 class RecipePart(BaseModel):
@@ -50,13 +61,20 @@ class RecipePart(BaseModel):
     vector: list[float] | None = Field(default=None, max_length=65536)
     """A vector as wide as its site."""
     how: How = "add"
-    """add: the feature's decoder row times strength; clamp: its activation is forced to strength; ablate: to 0."""
+    """add: the feature's decoder row times strength; clamp: its activation is forced to strength; cap: it is brought
+    down to strength where it is above; ablate: to 0."""
     strength: float = Field(default=1.0, ge=-1000, le=1000)
     """In units of the feature's largest activation in the corpus; of a vector, a plain factor."""
     when: Literal["all", "prompt", "generated"] = "all"
     """Which tokens: the prompt's, the new ones, or both."""
     positions: Range | Annotated[list[Position], Field(max_length=4096)] | None = "1:"
     """Positions, by default all but the first, which holds the attention sink; null for all."""
+    given: str | None = Field(default=None, max_length=200)
+    """A feature's address with its dictionary: only tokens at which it is above `above` are edited."""
+    above: float = Field(default=0.0, ge=-1000, le=1000)
+    """Of that feature, in units of its largest activation."""
+    schedule: ScheduleIn | None = None
+    """How much of the edit is made, new token by new token; all of it without."""
 
 
 class RecipeOut(BaseModel):

@@ -12,7 +12,7 @@ export const POSITIONS: readonly { value: string; says: string }[] = [
 
 /** A new edit of a feature. */
 export function partOf(feature: string, strength = 1): Part {
-  return { feature, site: null, vector: null, how: "add", strength, when: "all", positions: "1:" };
+  return { feature, site: null, vector: null, how: "add", strength, when: "all", positions: "1:", given: null, above: 0, schedule: null };
 }
 
 /** Edits as an address holds them: what is left at its default is left out. Vectors are too long for an address. */
@@ -22,7 +22,7 @@ export function writeParts(parts: readonly Part[]): string {
   return plain
     .map((part) => {
       const positions = Array.isArray(part.positions) ? JSON.stringify(part.positions) : part.positions === null ? "*" : part.positions;
-      const fields = [part.feature, String(part.strength), part.how === "add" ? "" : part.how, part.when === "all" ? "" : part.when, positions === "1:" ? "" : positions];
+      const fields = [part.feature, String(part.strength), part.how === "add" ? "" : part.how, part.when === "all" ? "" : part.when, positions === "1:" ? "" : positions, ...writeScope(part)];
       while (fields.at(-1) === "") fields.pop();
       return fields.join("~");
     })
@@ -32,18 +32,36 @@ export function writeParts(parts: readonly Part[]): string {
 /** The edits of an address; what cannot be read is left out. */
 export function readParts(text: string): Part[] {
   return text.split(" ").flatMap((piece) => {
-    const [feature, strength, how, when, positions] = piece.split("~");
+    const [feature, strength, how, when, positions, ...scope] = piece.split("~");
     if (!feature?.includes("/")) return [];
     const amount = Number(strength || "1");
     return [
       {
         ...partOf(feature, Number.isFinite(amount) ? amount : 1),
-        how: how === "clamp" || how === "ablate" ? how : "add",
+        how: how === "clamp" || how === "cap" || how === "ablate" ? how : "add",
         when: when === "prompt" || when === "generated" ? when : "all",
         positions: readPositions(positions),
+        ...readScope(scope),
       },
     ];
   });
+}
+
+/** The condition and the plan: feature, how far above, first new token, tokens at full strength, tokens of the fall. */
+function writeScope(part: Part): string[] {
+  const { start = 0, hold = null, fade = 0 } = part.schedule ?? {};
+  const plan = part.schedule ? [String(start), hold === null ? "" : String(hold), String(fade)] : ["", "", ""];
+  return [part.given ?? "", part.given ? String(part.above) : "", ...plan];
+}
+
+function readScope([given, above, start, hold, fade]: string[]): Pick<Part, "given" | "above" | "schedule"> {
+  const whole = (text: string | undefined): number => Math.max(0, Math.trunc(Number(text) || 0));
+  const hasPlan = Boolean(start || hold || fade);
+  return {
+    given: given?.includes("/") ? given : null,
+    above: Number(above) || 0,
+    schedule: hasPlan ? { start: whole(start), hold: hold ? whole(hold) : null, fade: hold ? whole(fade) : 0 } : null,
+  };
 }
 
 function readPositions(text: string | undefined): Part["positions"] {

@@ -13,6 +13,9 @@ test("an address that was cut off or written by hand does no harm", () => {
   expect(readParts("")).toEqual([]);
   expect(readParts("nonsense")).toEqual([]);
   expect(readParts(`${FEATURE}~much~explode`)).toEqual([partOf(FEATURE)]);
+  const scoped = { ...partOf(FEATURE), how: "cap" as const, given: "resid_post.1/3@other", above: 0.5, schedule: { start: 0, hold: 8, fade: 4 } };
+  expect(readParts(writeParts([scoped]))).toEqual([scoped]);
+  expect(readParts(writeParts([{ ...scoped, given: null, above: 0, schedule: { start: 2, hold: null, fade: 0 } }]))[0]?.schedule).toEqual({ start: 2, hold: null, fade: 0 });
   expect(readParts(`${FEATURE}~1~~~3:`)[0]?.positions).toBe("3:");
 });
 

@@ -1,1 +1,0 @@
-function e(e){return e>0?`Model busy: place ${e} in its queue`:`Waiting for the model, which is loaded first where it is not in memory`}export{e as t};
