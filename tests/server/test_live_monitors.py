@@ -97,7 +97,8 @@ def test_not_run_is_told_from_quiet_and_old_from_new():
 def test_an_alert_is_kept_as_soon_as_it_rises_and_again_at_its_end():
     heard = Heard()
     heard.live.hear("began", {"request": "req-1", "n_prompt": 4, "time": 0.0})
-    heard.live.hear("scored", {"request": "req-1", "position": 3, "scores": {"m": 0.1, "calm": None}})
+    along = {"m": [None, 0.3, 2.5, 0.1], "calm": [0.0]}
+    heard.live.hear("scored", {"request": "req-1", "position": 3, "scores": {"m": 0.1, "calm": None}, "prompt": along})
     heard.live.hear("rose", {"request": "req-1", "position": 3, "verdict": verdict("m", 2.5, "act")})
     assert [(one.id, one.reason, one.fired[0].level) for one in heard.kept] == [("req-1", "", "act")]
     heard.live.hear("scored", {"request": "req-1", "position": 4, "scores": {"m": 0.2, "calm": 0.0}})
@@ -105,7 +106,8 @@ def test_an_alert_is_kept_as_soon_as_it_rises_and_again_at_its_end():
     heard.live.hear("ended", {"request": "req-1", "reason": "content_filter", "n_new": 1, "verdicts": end})
     last = heard.kept[-1]
     assert (last.reason, last.n_new, last.quiet) == ("content_filter", 1, ("calm",))
-    assert (last.fired[0].positions, last.fired[0].scores) == ((3, 4), (0.1, 0.2))
+    assert last.fired[0].positions == (0, 1, 2, 3, 4)
+    assert last.fired[0].scores == (None, 0.3, 2.5, 0.1, 0.2)
     verdicts, dropped = heard.live.after(0, 10)
     assert [(one.monitor, one.level, one.at, one.action) for one in verdicts] == [
         ("m", "act", 5, "stop"),

@@ -55,7 +55,7 @@ class Fired:
     action: str
     """What it does at act."""
     positions: tuple[int, ...] = ()
-    """Tokens of which the score was told: the prompt's last one, and those of the answer."""
+    """Tokens of which the score was told, those of the prompt first."""
     scores: tuple[float | None, ...] = ()
     """Their pooled scores."""
 

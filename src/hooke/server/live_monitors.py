@@ -81,8 +81,7 @@ class _Request:
 
     time: float
     n_prompt: int | None = None
-    positions: list[int] = field(default_factory=list)
-    scores: dict[str, list[float | None]] = field(default_factory=dict)
+    scores: dict[str, list[tuple[int, float | None]]] = field(default_factory=dict)
     rose: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -256,11 +255,12 @@ class LiveMonitors:
         if kind == "began":
             self._follow(name).n_prompt = event.get("n_prompt")
         elif kind == "scored":
-            one = self._follow(name)
-            if len(one.positions) < _SCORES:
-                one.positions.append(int(event["position"]))
-                for monitor, score in event["scores"].items():
-                    one.scores.setdefault(monitor, []).append(_number(score))
+            one, last = self._follow(name), int(event["position"])
+            for monitor, score in event["scores"].items():
+                own = one.scores.setdefault(monitor, [])
+                along = event.get("prompt", {}).get(monitor, ())
+                told = enumerate(along) if len(along) == last + 1 else [(last, score)]
+                own.extend((at, _number(value)) for at, value in islice(told, _SCORES - len(own)))
         elif kind == "rose":
             one = self._follow(name)
             one.rose[str(event["verdict"]["name"])] = dict(event["verdict"])
@@ -393,8 +393,8 @@ def _alert(name: str, one: _Request, reason: str, n_new: int | None, verdicts: l
                 probability=verdict["probability"],
                 n_failed=verdict["n_failed"],
                 action=verdict["action"],
-                positions=tuple(one.positions) if verdict["name"] in one.scores else (),
-                scores=tuple(one.scores.get(verdict["name"], ())),
+                positions=tuple(at for at, _ in one.scores.get(verdict["name"], ())),
+                scores=tuple(score for _, score in one.scores.get(verdict["name"], ())),
             )
             for verdict in fired
         ),

@@ -333,6 +333,10 @@ def test_the_side_stream_tells_of_ones_own_requests_and_an_operator_of_all(live:
     kinds = [kind for kind, _ in heard["mine"]]
     assert kinds[0] == "began"
     assert kinds.count("scored") == 5, "the prompt, and each of four tokens"
+    scored = [event for kind, event in heard["mine"] if kind == "scored"]
+    assert len(scored[0]["prompt"]["calm"]) == scored[0]["position"] + 1, "each of the prompt's tokens"
+    assert scored[0]["prompt"]["calm"][-1] == scored[0]["scores"]["calm"]
+    assert all("prompt" not in event for event in scored[1:])
     assert "rose" in kinds
     assert heard["mine"][-1][1]["verdicts"][0]["name"] == "calm"
 

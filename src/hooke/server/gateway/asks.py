@@ -1,7 +1,7 @@
 """What the engine is asked, and what it says of it while it works: plain values, from thread to thread."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from hooke.models.edits import Edit
@@ -75,6 +75,8 @@ class Scored:
     """Of each monitor."""
     rises: tuple[str, ...]
     """Names of the monitors that are at their level for the first time."""
+    along: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """With the whole prompt: the pooled score of each monitor at each of its tokens."""
 
 
 @dataclass(frozen=True, slots=True)

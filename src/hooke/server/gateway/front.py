@@ -346,7 +346,8 @@ class Hearing:
         if not self.gateway.feed.has_readers:
             return
         scores = {one.name: one.score for one in event.verdicts}
-        self._tell("scored", position=event.position, scores=scores)
+        along = {"prompt": {name: list(one) for name, one in event.along.items()}} if event.along else {}
+        self._tell("scored", position=event.position, scores=scores, **along)
         for one in event.verdicts:
             if one.name in event.rises:
                 self._tell("rose", position=event.position, verdict=asdict(one))

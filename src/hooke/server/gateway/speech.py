@@ -4,7 +4,7 @@ A monitor has scored the prompt before the first token is said, and each token b
 may end the answer has scored a token before anybody sees it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -64,7 +64,7 @@ class Speech:
     def begin(self, rises: Sequence[str]) -> bool:
         """Once the prompt was scored; whether a token is to be chosen."""
         self.tell(Began(self.verdicts()))
-        self._tell_scores(rises)
+        self._tell_scores(rises, along={one.monitor.name: one.along for one in self.watched})
         if self.must_stop():
             return self.end("content_filter")
         return self.end("length") if self.ask.max_tokens == 0 else True
@@ -128,9 +128,9 @@ class Speech:
         except Exception:  # whoever listened has gone
             self.cancel()
 
-    def _tell_scores(self, rises: Sequence[str]) -> None:
+    def _tell_scores(self, rises: Sequence[str], along: Mapping[str, Sequence[float]] | None = None) -> None:
         if self.watched:
-            self.tell(Scored(self.last, self.verdicts(), tuple(rises)))
+            self.tell(Scored(self.last, self.verdicts(), tuple(rises), along or {}))
 
 
 @dataclass

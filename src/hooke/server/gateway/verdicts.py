@@ -58,11 +58,15 @@ class Watched:
     highest: int = 0
     n_failed: int = 0
     at: dict[str, int] = field(default_factory=dict)
+    along: list[float] = field(default_factory=list)
+    """Pooled score at each token of the prompt."""
 
     def see(self, scores: Sequence[float], position: int, *, is_prompt: bool) -> bool:
         """Take one token in; whether the monitor is at its level for the first time."""
         reading = self.reading = self.state.see(scores, is_prompt=is_prompt)
         self.n_failed += reading.failed
+        if is_prompt:
+            self.along.append(reading.score)
         rank = LEVELS.index(reading.level)
         for level in LEVELS[1 : rank + 1]:
             self.at.setdefault(level, position)
