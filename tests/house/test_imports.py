@@ -8,8 +8,8 @@ import pytest
 import hooke
 
 PUBLIC_NAMES = {
-    "Ablate", "Add", "Cap", "Clamp", "Dictionary", "Finding", "Given", "HookeError", "Index", "Model", "Patch", "Project", "Scale",
-    "Schedule",
+    "Ablate", "Add", "Cap", "Clamp", "Dictionary", "Finding", "Given", "HookeError", "Index", "Model", "Patch",
+    "Project", "Scale", "Schedule",
     "Site", "Splice", "build_index", "harvest", "load", "load_dictionary", "open_corpus", "open_lab", "trace", "train",
 }  # fmt: skip
 HEAVY = {"torch", "transformers", "numpy", "pyarrow", "pydantic", "matplotlib"}
