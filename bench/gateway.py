@@ -1,10 +1,11 @@
 """What monitors and steering add to a token: the gateway's engine in turns with and without them.
 
-    python bench/gateway.py [--streams 1 4 16] [--repeats 5] [--tokens 48] [--threads 2] [--model smollm2-135m]
+    python bench/gateway.py [--streams 1 4 16] [--repeats 5] [--tokens 48] [--threads 1] [--model smollm2-135m]
 
 Each mode answers the same prompts, as many at once as there are streams, A B C, A B C, ...; `added` is the median over
-turns of its time a token beside that of `off` in the same turn, with a bootstrap interval over turns. Probes are
-random: what a probe costs does not depend on its numbers. Prints one JSON object.
+turns of its time a token beside that of `off` in the same turn, with a bootstrap interval over turns; `scoring` is what
+the engine itself clocked in its monitors, for each step. Probes are random: what a probe costs does not depend on its
+numbers. Prints one JSON object.
 """
 
 import argparse
@@ -59,6 +60,7 @@ def opened(model: Model, lab: Lab, name: str, scorer: Scorer) -> Monitor:
 
 def answer(engine: Engine, ask: Ask, n: int) -> dict[str, list[float]]:
     """Seconds to each request's first token, and between its tokens; and new tokens a second of all."""
+    before = engine.gauge.seconds_in_monitors, engine.gauge.n_steps
     heard: list[queue.Queue[tuple[float, Event]]] = [queue.Queue() for _ in range(n)]
     began = time.perf_counter()
     for own in heard:
@@ -75,7 +77,9 @@ def answer(engine: Engine, ask: Ask, n: int) -> dict[str, list[float]]:
                 break
         first.append(times[0] - began)
         between.extend(np.diff(times).tolist())
-    return {"first": first, "between": between, "rate": [n * ask.max_tokens / (last - began)]}
+    scoring, steps = engine.gauge.seconds_in_monitors - before[0], engine.gauge.n_steps - before[1]
+    rate = n * ask.max_tokens / (last - began)
+    return {"first": first, "between": between, "rate": [rate], "scoring": [scoring / max(steps, 1)]}
 
 
 def main() -> None:
@@ -83,7 +87,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=48)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--model", default="smollm2-135m")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
@@ -129,7 +133,9 @@ def measured(
     }
     turns: list[dict[str, dict[str, list[float]]]] = []
     for turn in range(repeats + 1):
-        found = {name: answer(engine, ask, n) for name, ask in asks.items()}
+        # Each turn begins with another mode, so that none is always behind the same one.
+        order = [*list(asks)[turn % len(asks) :], *list(asks)[: turn % len(asks)]]
+        found = {name: answer(engine, asks[name], n) for name in order}
         if turn:  # the first warms up
             turns.append(found)
     return {name: told(turns, name) for name in modes}
@@ -144,6 +150,7 @@ def told(turns: list[dict[str, dict[str, list[float]]]], name: str) -> dict[str,
     return {
         "first_ms": milliseconds(first),
         "token_ms": milliseconds(between),
+        "scoring_ms": round(median(turn[name]["scoring"][0] for turn in turns) * 1e3, 3),
         "tokens_per_second": round(median(turn[name]["rate"][0] for turn in turns), 2),
         "added": round(median(share), 4),
         "added_interval": [round(one, 4) for one in bootstrap_interval(

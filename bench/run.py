@@ -1,6 +1,6 @@
 """Measure hooke beside other tools in the same run, and write the tables of docs/benchmarks.md.
 
-    python bench/run.py [harvest|training|encoding|index|tracing|import|server|browser|all] [--quick] [--render]
+    python bench/run.py [harvest|training|encoding|index|tracing|import|server|browser|gateway|all] [--quick] [--render]
 
 Run it with the Python of hooke's own environment. Environments and materials that are missing are made first; that
 takes some minutes, once. `--quick` shows that everything works: its numbers mean nothing and are not kept.
@@ -223,6 +223,22 @@ def browser(settings: Settings) -> Reports:
     return run_in_turns([Job(tool="hooke", python=HERE, script=BENCH / "browser.py", arguments=arguments)], 1)
 
 
+def gateway(settings: Settings) -> Reports:
+    """What monitors and steering add to a token, at several streams; one thread, since more are seldom faster here."""
+    sizes = [("1", "1", "4")] if settings.is_quick else [("1", "8", "48"), ("4", "6", "48"), ("16", "4", "24")]
+    jobs = [
+        Job(
+            tool="hooke",
+            python=HERE,
+            script=BENCH / "gateway.py",
+            arguments=("--streams", streams, "--repeats", repeats, "--tokens", tokens),
+            timeout=2400.0,
+        )
+        for streams, repeats, tokens in sizes
+    ]
+    return run_in_turns(jobs, 1)
+
+
 TOPICS: dict[str, Callable[[Settings], Reports]] = {
     "harvest": harvest,
     "training": training,
@@ -232,6 +248,7 @@ TOPICS: dict[str, Callable[[Settings], Reports]] = {
     "import": imports,
     "server": server,
     "browser": browser,
+    "gateway": gateway,
 }
 
 

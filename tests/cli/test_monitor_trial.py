@@ -17,6 +17,11 @@ def test_it_is_attacked_and_the_card_says_so(made: Path, hooke: Hooke, tmp_path:
     assert [one["step"] for one in curve["looks"]] == [0, 1, 2]
     assert list(curve["transfer"]) == ["code"]
     assert len(done.data["redteam"]["rounds"]) == 2
+    more = hooke("monitor redteam code --model MODEL --level T2 --texts 1 --steps 1 --length 2 --json")
+    assert [one["level"] for one in more.data["redteam"]["curves"]] == ["T2", "T3"]
+    assert more.data["redteam"]["reworded"] == done.data["redteam"]["reworded"]
+    watched = hooke("monitor redteam code --model MODEL --level T2 --texts 1 --steps 1 --threshold watch --json")
+    assert watched.data["redteam"]["at"] == "watch"
     assert len(done.data["redteam"]["reworded"]["caught"]) == 2
     card = hooke(f"monitor card code --html {tmp_path}/card.html --out {tmp_path}/card.md")
     assert "Not attacked" not in card.out
@@ -29,6 +34,8 @@ def test_it_is_attacked_and_the_card_says_so(made: Path, hooke: Hooke, tmp_path:
 def test_the_same_traffic_is_no_drift_and_other_traffic_is(made: Path, hooke: Hooke):
     same = hooke(f"monitor drift code --model MODEL --corpus {made}/traffic.jsonl --skip 100 --documents 40 --json")
     assert (same.code, same.data["is_alarmed"]) == (0, False)
+    assert [one["name"] for one in same.data["firing"]] == ["code"]
+    assert all(0 <= one[when]["value"] <= 1 for one in same.data["outside"] for when in ("before", "now"))
     other = hooke(f"monitor drift code --model MODEL --corpus {made}/code.jsonl --documents 60 --alpha 0.9 --json")
     assert (other.code, other.data["is_alarmed"]) == (1, True)
     assert (

@@ -11,8 +11,10 @@ from hooke.errors import BadRequest
 from hooke.monitors.attacks import (
     AttackConfig,
     Target,
-    loss_of,
+    _cheapest,
+    losses_of,
     read_embedded,
+    rows_embedded,
     smooth_peak,
     soft_prompt,
     token_prompt,
@@ -36,13 +38,16 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
 
 
 def test_reading_by_embeddings_is_reading(target: Target) -> None:
-    ids = torch.tensor(target.texts[0])
-    run = target.model.run(ids, capture=target.monitor.sites)
-    rows, said = read_embedded(target.model, target.embed(target.texts[0]), target.monitor.sites)
-    for site in target.monitor.sites:
-        torch.testing.assert_close(rows[site], run[site][0])
-    assert run.logits is not None
-    torch.testing.assert_close(said, run.logits[0, -1].log_softmax(-1))
+    texts = [target.texts[0], target.texts[1][:3], target.texts[2][:5]]
+    embedded, sites = [target.embed(ids) for ids in texts], target.monitor.sites
+    read, shallow = read_embedded(target.model, embedded, sites), rows_embedded(target.model, embedded, sites)
+    for ids, (rows, said), same in zip(texts, read, shallow, strict=True):
+        run = target.model.run(torch.tensor(ids), capture=sites)
+        for site in sites:
+            torch.testing.assert_close(rows[site], run[site][0])
+            torch.testing.assert_close(same[site], run[site][0])
+        assert run.logits is not None
+        torch.testing.assert_close(said, run.logits[0, -1].log_softmax(-1))
 
 
 @pytest.mark.parametrize("pooling", [Pooling(how="last"), Pooling(how="mean"), Pooling(how="ema", window=3)])
@@ -60,12 +65,12 @@ def test_what_no_pooling_exceeds_stands_in_for_the_others() -> None:
 
 def test_the_loss_is_of_both_and_its_gradient_reaches_the_prefix(target: Target) -> None:
     prefix = target.table[:2].clone().requires_grad_()
-    ids, (clean,) = target.texts[0], unprefixed(target, target.texts[:1])
-    both, behaviour, evasion = (loss_of(target, prefix, ids, clean, weight) for weight in (0.25, 1.0, 0.0))
-    assert both.item() == pytest.approx((0.25 * behaviour + 0.75 * evasion).item(), rel=1e-5)
-    assert float(torch.autograd.grad(both, prefix)[0].abs().sum()) > 0
-    bare = loss_of(target, target.table[:0], ids, clean, 1.0)
-    assert bare.item() == pytest.approx(0, abs=1e-6)
+    clean = unprefixed(target, target.texts)
+    both, behaviour, evasion = (losses_of(target, prefix, clean, weight) for weight in (0.25, 1.0, 0.0))
+    torch.testing.assert_close(both, 0.25 * behaviour + 0.75 * evasion)
+    assert float(torch.autograd.grad(both.sum(), prefix)[0].abs().sum()) > 0
+    bare = losses_of(target, target.table[:0], clean, 1.0)
+    torch.testing.assert_close(bare, torch.zeros_like(bare), atol=1e-6, rtol=0)
 
 
 def test_an_undefended_planted_monitor_is_broken_by_a_soft_prompt(target: Target) -> None:
@@ -86,6 +91,18 @@ def test_tokens_are_swapped_where_that_pays(target: Target) -> None:
     assert looks[-1].peak <= looks[0].peak + 0.01
     again = [look for look, _ in token_prompt(target, config)]
     assert again == looks
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1, 0.9])
+def test_what_is_left_out_could_not_have_won(target: Target, weight: float) -> None:
+    drawn = torch.randint(0, len(target.table), (6, 2), generator=torch.Generator().manual_seed(0))
+    clean = unprefixed(target, target.texts)
+    with torch.no_grad():
+        paid = [float(losses_of(target, target.table[one], clean, weight).mean()) for one in drawn]
+    for start in (0, 3):
+        best, ids = _cheapest(target, list(drawn), clean, weight, (paid[start], drawn[start]))
+        assert best == pytest.approx(min(paid), rel=1e-5)
+        assert paid[drawn.tolist().index(ids.tolist())] == pytest.approx(min(paid), rel=1e-5)
 
 
 def test_impossible_attacks_are_refused() -> None:

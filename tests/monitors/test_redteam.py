@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from hooke.errors import BadRequest
-from hooke.monitors.attacks import AttackConfig
-from hooke.monitors.redteam import attack, target_of
+from hooke.monitors.attacks import AttackConfig, Look
+from hooke.monitors.evaluation import Share
+from hooke.monitors.redteam import Curve, Family, RedTeam, attack, joined, target_of
 from hooke.monitors.rewriting import FAMILIES
 from hooke.monitors.stream import OpenMonitor, open_monitor
 from tests.monitors.planted import planted_spec, specimen, texts_of
@@ -53,9 +54,29 @@ def test_rewordings_and_prefixes_stand_beside_doing_nothing(tmp_path: Path) -> N
     (curve,) = told.curves
     assert (curve.level, curve.looks[0].caught, curve.looks[-1].caught) == ("T3", 6, 0)
     assert {name: one.caught for name, one in curve.transfer.items()} == {"the same": 0, "deaf": 0}
+    assert {name: one.caught for name, one in curve.untouched.items()} == {"the same": 6, "deaf": 0}
     assert "T3" in told.broken_by
     unbroken = replace(told, families=(), curves=(replace(curve, looks=curve.looks[:1]),))
     assert unbroken.broken_by == ()
+
+
+def _look(caught: int, n: int = 2) -> Look:
+    return Look(step=0, n=n, caught=caught, behaves=n, kl=0.0, peak=0.0, norm=0.0)
+
+
+def test_what_other_attacks_found_before_is_kept_where_it_is_of_the_same() -> None:
+    share = Share(value=1.0, interval=(0.5, 1.0), n=2)
+    family = Family(name="as they are", recall=share, false_alarms=share)
+    bare = RedTeam(spec_digest="d", threshold=1.0, families=(), as_they_are=family, nothing=None, curves=())
+    three = replace(bare, nothing=_look(2), curves=(Curve(level="T3", looks=(_look(1),), transfer={}),))
+    two = replace(bare, nothing=_look(2), curves=(Curve(level="T2", looks=(_look(0),), transfer={}),))
+    found = joined(three, two)
+    assert [one.level for one in found.curves] == ["T2", "T3"]
+    assert joined(found, bare) == found
+    assert joined(found, replace(bare, families=(family,))).families == (family,)
+    for other in (replace(two, threshold=2.0), replace(two, spec_digest="e"), replace(two, nothing=_look(1))):
+        assert [one.level for one in joined(three, other).curves] == ["T2"]
+    assert joined(None, bare) == bare
 
 
 def test_what_cannot_be_attacked_is_refused(tmp_path: Path) -> None:

@@ -76,3 +76,18 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     for scorer in (Scorer(probe="down"), Scorer(features=(f"{SITE}/8@d",))):
         with pytest.raises(UnknownName):
             open_scorer(scorer, model, lab)
+
+
+def test_it_is_known_which_of_its_parts_fire(tmp_path: Path) -> None:
+    lab, model = Lab(tmp_path), tiny_model()
+    save_probe(lab, probe_of(model, Pooling(how="mean")))
+    probe = open_scorer(Scorer(probe="up"), model, lab)
+    assert probe.names == ("up",)
+    assert torch.equal(probe.fires(ROWS), probe.score(ROWS) > 0)
+    dictionary = _dictionary("topk")
+    save_dictionary(dictionary, lab.path("dictionaries", "d"))
+    names = (f"{SITE}/1@d", f"{SITE}/6@d")
+    features = open_scorer(Scorer(features=names), model, lab)
+    assert features.names == names
+    acts = dictionary.encode(next(iter(ROWS.values()))).dense()[:, [1, 6]]
+    assert torch.equal(features.fires(ROWS), acts > 0)

@@ -12,6 +12,7 @@ from hooke.directions.pooling import Pooling
 from hooke.errors import BadRequest, PromptTooLong
 from hooke.lab import Lab
 from hooke.models.model import Model
+from hooke.monitors.stream import Level
 from hooke.monitors.trajectories import Event, Step, Trajectory, follow, read_trajectories, trajectory_findings
 from tests.cli.tiny_lab import make_tokenizer
 from tests.models.tiny import tiny_hf
@@ -30,7 +31,7 @@ def _model(context: int = 64) -> Model:
     return Model(tiny_hf("llama", vocab_size=len(tokenizer), max_position_embeddings=context), tokenizer, name="tiny")
 
 
-def _step(level: str, *, act: bool = False, kind: str = "tool_call") -> Step:
+def _step(level: Level, *, act: bool = False, kind: str = "tool_call") -> Step:
     event = Event(run="r", kind=kind, text="", is_act=act)  # pyright: ignore[reportArgumentType]
     return Step(event=event, n_tokens=1, score=0.0, level=level)
 

@@ -220,7 +220,7 @@ def calibrate(
     from hooke.monitors.results import save_result
     from hooke.monitors.spec import load_spec, save_spec
     from hooke.monitors.stream import open_monitor
-    from hooke.monitors.traffic import Reference
+    from hooke.monitors.traffic import Reference, read_traffic
     from hooke.monitors.transcripts import forms_of, ordinary_texts, score_texts, texts_fingerprint
     from hooke.text.corpora import open_corpus
 
@@ -229,7 +229,7 @@ def calibrate(
     opened = loading.load(model, lab)
     texts = ordinary_texts(open_corpus(corpus), documents, forms=forms_of(opened))
     monitor = open_monitor(spec, opened, lab)
-    peaks = [one.peaks[0] for one in score_texts(opened, [monitor], texts, longest=record.longest)]
+    peaks, rows_kept = read_traffic(opened, monitor, texts, longest=record.longest)
     choosing = part(labelled_texts(record.texts, record.form), seed=record.seed).choose if record.was_fitted else ()
     scored = score_texts(opened, [monitor], choosing, longest=record.longest)
     fingerprint = texts_fingerprint(texts)
@@ -245,6 +245,7 @@ def calibrate(
     )
     save_spec(lab, spec)
     save_result(lab, name, "traffic", Reference.of(corpus, peaks))
+    rows_kept.save(lab, name)
     assert spec.calibration is not None
     rows = [
         (level, f"{one.threshold:.3f}", percent(one.target), f"{one.n_above} of {one.n:,}", percent(one.upper))

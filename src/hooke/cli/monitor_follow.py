@@ -46,7 +46,7 @@ def follow(
     from hooke.monitors.spec import load_spec, not_calibrated
     from hooke.monitors.stream import open_monitor
     from hooke.monitors.trajectories import follow as read
-    from hooke.monitors.trajectories import read_trajectories, trajectory_findings
+    from hooke.monitors.trajectories import read_trajectories, told, trajectory_findings
 
     spec, runs = load_spec(everywhere.lab, name), read_trajectories(file)
     if spec.act is None:
@@ -67,7 +67,7 @@ def follow(
     for one in found[:show]:
         shown += ["", title(one.run), _steps(one)]
     about = f"steps are counted from 0; a sign is a step of the agent's own above {number(spec.act)}"
-    data = {"monitor": name, "runs": [_told(one) for one in found], "findings": findings}
+    data = {"monitor": name, "runs": [told(one) for one in found], "findings": findings}
     return Answer(data=data, shown=(*shown, note(about)))
 
 
@@ -82,17 +82,3 @@ def _steps(run: "Trajectory"):  # noqa: ANN202
             (str(at), event.kind.replace("_", " "), who, number(one.score), one.level, "act" * event.is_act, short)
         )
     return table(("step>", "", "", "score>", "level", "", "text"), rows)
-
-
-def _told(run: "Trajectory") -> dict[str, object]:
-    steps = [
-        {
-            "kind": one.event.kind,
-            "score": one.score,
-            "level": one.level,
-            "is_act": one.event.is_act,
-            "n_tokens": one.n_tokens,
-        }
-        for one in run.steps
-    ]
-    return {"run": run.run, "first_sign": run.first_sign, "first_act": run.first_act, "lead": run.lead, "steps": steps}

@@ -1,5 +1,6 @@
 """`hooke monitor redteam | drift | card`: a monitor attacked, held against today's traffic, and described."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
     import hooke.lab
     import hooke.models.model
     import hooke.monitors.attacks
+    import hooke.monitors.drift
+    import hooke.monitors.drift_rows
     import hooke.monitors.fit
     import hooke.monitors.redteam
     import hooke.monitors.spec
 
+_RATE = 0.05
+"""False discovery rate of what is said to fire otherwise."""
+_SHOWN = 12
 _ATTACK = Group("Attacker", sort_key=4)
 
 
@@ -61,6 +67,7 @@ def redteam(
     *,
     model: str = MODEL,
     level: tuple[Literal["T0", "T1", "T2", "T3"], ...] = ("T0", "T3"),
+    threshold: Literal["watch", "act"] = "act",
     attacker: AttackOptions = AttackOptions(),
     asking: EndpointOptions = EndpointOptions(),
     loading: ModelOptions = ModelOptions(),
@@ -79,12 +86,14 @@ def redteam(
     model
         The model that it was made for.
     level
-        Attacks; may be given several times.
+        Attacks; may be given several times. What others found before at the same threshold is kept.
+    threshold
+        Which of its thresholds is attacked: watch where nothing is above act to begin with.
     """
     from hooke.features.speakers import LocalSpeaker
     from hooke.monitors.measure import unseen
-    from hooke.monitors.redteam import attack
-    from hooke.monitors.results import save_result, spec_digest
+    from hooke.monitors.redteam import RedTeam, attack, joined
+    from hooke.monitors.results import load_result, save_result, spec_digest
     from hooke.monitors.rewriter import reword
     from hooke.monitors.spec import load_spec, not_calibrated
     from hooke.monitors.stream import open_monitor
@@ -93,31 +102,38 @@ def redteam(
     spec, record = load_spec(lab, name), fit_record(lab, name)
     others = {one: load_spec(lab, one) for one in attacker.against}
     for one in (spec, *others.values()):
-        if one.act is None:
+        if one.act is None or one.watch is None:
             raise not_calibrated(one.name)
     _, test = unseen(record)
     opened = loading.load(model, lab)
-    monitor, threshold = open_monitor(spec, opened, lab), spec.act or 0.0
+    monitor, frozen = open_monitor(spec, opened, lab), _threshold(spec, threshold)
     found = attack(
         opened,
         monitor,
         test,
-        threshold=threshold,
+        threshold=frozen,
         spec_digest=spec_digest(spec),
         levels=[one for one in level if one != "T1"],
         n=attacker.texts,
         config=attacker.config(),
-        others={one: (open_monitor(own, opened, lab), own.act or 0.0) for one, own in others.items()},
+        others={one: (open_monitor(own, opened, lab), _threshold(own, threshold)) for one, own in others.items()},
     )
     if "T1" in level:
         hidden = [one for one in test if one.label][: attacker.texts]
         speaker = LocalSpeaker(opened) if asking.endpoint_model is None else asking.open(lab)
-        told = reword(opened, monitor, hidden, threshold, speaker, tries=attacker.tries)
+        told = reword(opened, monitor, hidden, frozen, speaker, tries=attacker.tries)
         found = replace(found, reworded=told)
     if attacker.rounds:
-        found = replace(found, rounds=_rounds(opened, lab, spec, record, attacker))
+        found = replace(found, rounds=_rounds(opened, lab, spec, record, attacker, threshold))
+    found = joined(load_result(lab, name, "redteam", RedTeam), replace(found, at=threshold))
     save_result(lab, name, "redteam", found)
     return _attacked(name, found)
+
+
+def _threshold(spec: "hooke.monitors.spec.MonitorSpec", level: Literal["watch", "act"]) -> float:
+    found = spec.act if level == "act" else spec.watch
+    assert found is not None
+    return found
 
 
 def _rounds(
@@ -126,6 +142,7 @@ def _rounds(
     spec: "hooke.monitors.spec.MonitorSpec",
     record: "hooke.monitors.fit.FitRecord",
     attacker: AttackOptions,
+    level: Literal["watch", "act"],
 ) -> "tuple[hooke.monitors.redteam.Curve, ...]":
     from hooke.monitors.hardening import hardened, refitting
     from hooke.monitors.measure import unseen
@@ -144,9 +161,9 @@ def _rounds(
             "Use `hooke monitor fit` without --probe, then `hooke monitor calibrate`.",
         )
     fit, test = unseen(record)
-    target = target_of(model, open_monitor(spec, model, lab), test, spec.act or 0.0, n=attacker.texts)
+    target = target_of(model, open_monitor(spec, model, lab), test, _threshold(spec, level), n=attacker.texts)
     ordinary = ordinary_texts(open_corpus(reference.corpus), reference.n, forms=forms_of(model))
-    share = spec.calibration.certificates["act"].target
+    share = spec.calibration.certificates[level].target
     refit = refitting(target, fit, ordinary, share=share, longest_traffic=record.longest)
     return hardened(target, attacker.config(), rounds=attacker.rounds, refit=refit)
 
@@ -156,7 +173,7 @@ def _attacked(name: str, found: "hooke.monitors.redteam.RedTeam") -> Answer:
     return Answer(
         data={"redteam": found, "broken_by": found.broken_by},
         shown=(
-            title(name, f"frozen threshold {found.threshold:.3f}"),
+            title(name, f"frozen threshold {found.at}, {found.threshold:.3f}"),
             table(("texts", "recall>", "", "of>", "false alarms>", "", "of>"), _family_rows(found)),
             "",
             table(("attack", "steps>", "caught>", "same next token>", "nats>", "length>"), _look_rows(found)),
@@ -190,6 +207,7 @@ def _look_rows(found: "hooke.monitors.redteam.RedTeam") -> list[tuple[str, ...]]
     looks = [("does nothing", found.nothing)] if found.nothing is not None else []
     for curve in found.curves:
         looks += [(curve.level, one) for one in curve.looks]
+        looks += [(f"{name}, without it", one) for name, one in curve.untouched.items()]
         looks += [(f"{curve.level} against {name}", one) for name, one in curve.transfer.items()]
     for number, curve in enumerate(found.rounds):
         looks += [(f"T3, fitted anew {number} times", one) for one in curve.looks]
@@ -220,6 +238,9 @@ def drift(
 ) -> Answer:
     """Hold today's traffic against that of the calibration: an alarm with an error rate, and numbers to look at.
 
+    Beside it: which probes and features fire more or less often, at a false discovery rate of 5 % over all of the
+    monitor's, and what share of a site's variance lies outside the calibration's main subspace.
+
     A model, tokenizer, template or precision that is not the monitor's is an alarm of its own, before any text is read.
 
     Parameters
@@ -239,11 +260,12 @@ def drift(
     """
     from hooke.monitors.digests import digests_of
     from hooke.monitors.drift import DriftAlarm, shift
+    from hooke.monitors.drift_rows import changes
     from hooke.monitors.results import load_result
     from hooke.monitors.spec import load_spec, not_calibrated
     from hooke.monitors.stream import open_monitor
-    from hooke.monitors.traffic import Reference
-    from hooke.monitors.transcripts import forms_of, ordinary_texts, score_texts
+    from hooke.monitors.traffic import Reference, TrafficRows, read_traffic
+    from hooke.monitors.transcripts import forms_of, ordinary_texts
     from hooke.text.corpora import open_corpus
 
     lab = everywhere.lab
@@ -253,19 +275,16 @@ def drift(
     opened = loading.load(model, lab)
     changed = spec.valid_for.differing(digests_of(opened))
     if changed:
-        return Answer(
-            data={"is_alarmed": True, "changed": changed},
-            shown=(title(name), f"ALARM: not what it was made for: {', '.join(changed)}."),
-            exit_code=1,
-        )
+        words = f"ALARM: not what it was made for: {', '.join(changed)}."
+        return Answer(data={"is_alarmed": True, "changed": changed}, shown=(title(name), words), exit_code=1)
     alarm = DriftAlarm(reference.known(), alpha=alpha)
     texts = ordinary_texts(open_corpus(corpus), documents, skip=skip, forms=forms_of(opened))
     longest = fit_record(lab, name).longest
-    peaks = [one.peaks[0] for one in score_texts(opened, [open_monitor(spec, opened, lab)], texts, longest=longest)]
+    peaks, seen = read_traffic(opened, open_monitor(spec, opened, lab), texts, longest=longest)
+    firing, spread = changes(TrafficRows.load(lab, name), seen)
     capitals = [alarm.see(peak) for peak in peaks]
     found = shift(reference.known(), peaks, {"watch": spec.watch, "act": spec.act})
     told = f"ALARM at text {alarm.first_alarm}" if alarm.is_alarmed else "no alarm"
-    rows = [(level, percent(old), percent(new)) for level, (old, new) in found.shares.items()]
     return Answer(
         data={
             "is_alarmed": alarm.is_alarmed,
@@ -273,16 +292,47 @@ def drift(
             "capital": capitals[-1],
             "needed": 2 / alpha,
             "shift": found,
+            "firing": firing,
+            "outside": spread,
             "changed": (),
         },
         shown=(
             title(name, f"{documents} texts of {corpus}"),
             f"{told}; the bet against 'unchanged' stands at {capitals[-1]:.3g}, an alarm takes {2 / alpha:.3g}.",
-            table(("texts above", "calibration>", "now>"), rows),
-            note(f"Population stability index {found.psi:.3f}: by custom 0.1 is worth a look. It has no error rate."),
+            *_described(found, firing, spread),
         ),
         exit_code=1 if alarm.is_alarmed else 0,
     )
+
+
+def _described(
+    found: "hooke.monitors.drift.Shift",
+    firing: "Sequence[hooke.monitors.drift_rows.Firing]",
+    spread: "Sequence[hooke.monitors.drift_rows.Outside]",
+) -> list:
+    above = [(level, percent(old), percent(new)) for level, (old, new) in found.shares.items()]
+    peaks = [
+        table(("texts above", "calibration>", "now>"), above),
+        note(f"Population stability index {found.psi:.3f}: by custom 0.1 is worth a look. It has no error rate."),
+    ]
+    if not firing:
+        return [*peaks, note("What fires was not kept by this calibration: calibrate again to see it here.")]
+    rows = [
+        (one.name, percent(one.before), percent(one.now), f"{one.p:.2g}", f"{one.q:.2g}", "changed" * (one.q <= _RATE))
+        for one in firing[:_SHOWN]
+    ]
+    where = [
+        (one.site, *(cell for own in (one.before, one.now) for cell in (percent(own.value), interval(own.interval))))
+        for one in spread
+    ]
+    return [
+        *peaks,
+        "",
+        table(("fires in texts", "calibration>", "now>", "p>", "q>", ""), rows),
+        "",
+        table(("variance outside the main subspace", "calibration>", "", "now>", ""), where),
+        note(f"Of what is called changed, {percent(_RATE)} may be by chance; shares of variance have no error rate."),
+    ]
 
 
 def card(

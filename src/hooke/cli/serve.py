@@ -25,6 +25,8 @@ def serve(
     root_path: str = "/",
     open_browser: bool = False,
     pages: Path | None = None,
+    gateway: str | None = None,
+    gateway_key_file: Path | None = None,
     everywhere: Everywhere = Everywhere(),
 ) -> None:
     """Open the microscope: browse, search, read and steer in the browser.
@@ -50,11 +52,17 @@ def serve(
         Open the link in the default browser.
     pages
         Folder of built pages to serve in place of hooke's own.
+    gateway
+        Address of a gateway whose monitors are shown at work, such as http://127.0.0.1:7346. It takes an operator's
+        key, in the environment as HOOKE_GATEWAY_KEY or in a file; browsers never see it.
+    gateway_key_file
+        File with that key.
     """
     import uvicorn
 
     from hooke.server.access import Keys, lab_secret
     from hooke.server.app import LOOPBACK, STATIC, create_app
+    from hooke.server.gateway_link import gateway_address
 
     lab = everywhere.lab
     if not _is_loopback(host) and not name:
@@ -64,6 +72,7 @@ def serve(
             "Add --name HOST, or leave --host out and use an SSH tunnel: ssh -L 7345:127.0.0.1:7345 MACHINE",
         )
     root = _root(root_path)
+    watched = None if gateway is None else gateway_address(gateway, gateway_key_file)
     listening = listen(host, port)
     keys = Keys(lab_secret(lab))
     app = create_app(
@@ -74,6 +83,7 @@ def serve(
         model=model,
         static=pages or STATIC,
         root=root,
+        gateway=watched,
     )
     address = f"http://{name[0] if name else '127.0.0.1'}:{listening.getsockname()[1]}{root}"
     link = f"{address}?token={keys.new_link()}"

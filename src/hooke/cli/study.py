@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+from rich.console import RenderableType
 
 from hooke.cli.answer import Answer, plain_data
 from hooke.cli.claims import claims
@@ -13,9 +14,8 @@ from hooke.cli.options import Everywhere, ModelOptions, ModelRef
 from hooke.cli.terminal import note, table, title
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from hooke.models.model import Model
+    from hooke.studies.account import Account
     from hooke.studies.evidence import Evidence
     from hooke.studies.graphs import GraphEvidence
 
@@ -46,7 +46,7 @@ def run(
     """Run a study on a model: each finding with its interval, beside its control.
 
     Heads, edges and the circuit that attribution graphs have in common are found on one half of the pairs of prompts
-    and tried on the other. Some minutes.
+    and tried on the other; directions on some topics, and tried on others. Some minutes.
 
     Parameters
     ----------
@@ -56,12 +56,15 @@ def run(
     seed
         Seed of halves, controls and intervals.
     """
+    from hooke.studies.account import Account
     from hooke.studies.study import STUDIES, run_study
 
     if out is not None:
         require_folder(out)
     opened = loading.load(model, everywhere.lab)
     found = run_study(name, opened, seed=seed)
+    if isinstance(found, Account):
+        return _told(found, opened, out, seed)
     written = _write(out, found, opened, seed) if out is not None else []
     strongest = found.edges.strongest(_EDGES)
     return Answer(
@@ -83,7 +86,35 @@ def run(
     )
 
 
-def _groups(found: "Evidence") -> "list[RenderableType]":
+def _told(found: "Account", model: "Model", out: Path | None, seed: int) -> Answer:
+    """An account: its findings, and the tables behind them."""
+    from hooke.pages.account import account_page
+    from hooke.pages.page import write_page
+    from hooke.studies.study import STUDIES
+
+    about, provenance = STUDIES[found.name].about, _provenance(model, seed)
+    written: list[Path] = []
+    if out is not None:
+        data = json.dumps(plain_data({**provenance, "findings": found.findings, "tables": found.tables}), indent=1)
+        files = {f"{found.name}.html": account_page(found, about, provenance=provenance), f"{found.name}.json": data}
+        for file, text in files.items():
+            write_page(out / file, text)
+        written = [out / file for file in files]
+    shown: list[RenderableType] = [title(about, model.name), *claims(found.findings)]
+    for one in found.tables:
+        shown += ["", note(one.title), table(one.heads, one.rows)]
+    where = "Written: " + ", ".join(map(str, written)) if written else "A page: --out FOLDER."
+    data = {"study": found.name, "model": model.name, "findings": found.findings, "tables": found.tables}
+    return Answer(data={**data, "written": written}, shown=(*shown, note(where)))
+
+
+def _provenance(model: "Model", seed: int) -> dict[str, str]:
+    import hooke
+
+    return {"hooke": hooke.__version__, "model": model.name, "weights": model.fingerprint, "seed": str(seed)}
+
+
+def _groups(found: "Evidence") -> list[RenderableType]:
     if found.graphs is None:
         return []
     circuit = found.graphs.circuit
@@ -122,14 +153,13 @@ def _common(graphs: "GraphEvidence") -> dict[str, Any]:
 
 
 def _write(out: Path, found: "Evidence", model: "Model", seed: int) -> list[Path]:
-    import hooke
     from hooke.circuits.circuit_file import Circuit, save_circuit
     from hooke.pages.page import write_page
     from hooke.pages.picture_files import standalone
     from hooke.pages.study import study_page, study_pictures
     from hooke.studies.study import STUDIES
 
-    provenance = {"hooke": hooke.__version__, "model": model.name, "weights": model.fingerprint, "seed": str(seed)}
+    provenance = _provenance(model, seed)
     files = {f"{found.name}.html": study_page(found, STUDIES[found.name].about, provenance=provenance)}
     files |= {f"{found.name}-{name}.svg": standalone(picture) for name, picture in study_pictures(found).items()}
     files[f"{found.name}.json"] = json.dumps(plain_data({**provenance, "findings": found.findings}), indent=1)

@@ -7,6 +7,7 @@ frozen threshold; the loss sees a smooth stand-in for its peak (2412.09565).
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +16,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from hooke.directions.pooling import Pooling, running
 from hooke.errors import BadRequest
-from hooke.models.hooks import Pass
+from hooke.models.hooks import Pass, Stop
 from hooke.models.model import Model
 from hooke.monitors.stream import OpenMonitor
 from hooke.monitors.transcripts import known
@@ -105,15 +107,40 @@ class Target:
         return self.model.hf.get_input_embeddings().weight.detach()  # pyright: ignore[reportCallIssue]
 
 
-Read = tuple[dict[Site, Float[Tensor, "token width"]], Float[Tensor, " vocab"]]
+Rows = dict[Site, Float[Tensor, "_token width"]]
 
 
-def read_embedded(model: Model, embedded: Float[Tensor, "token d_model"], sites: Sequence[Site]) -> Read:
-    """What sites hold, and log-probabilities of the next token, differentiable by the embeddings."""
-    reading = Pass(model.anatomy, frozenset(sites), {}, lambda _, value: value[0].flatten(1).float())
-    with model.open(reading):
-        output: Any = model.hf(inputs_embeds=embedded[None], use_cache=False, logits_to_keep=1)
-    return reading.read, output.logits[0, -1].float().log_softmax(-1)
+def read_embedded(
+    model: Model, embedded: Sequence[Float[Tensor, "_token d_model"]], sites: Sequence[Site]
+) -> list[tuple[Rows, Float[Tensor, " vocab"]]]:
+    """What sites hold on texts, and log-probabilities of the token after each, differentiable by the embeddings."""
+    read, output = _run_embedded(model, embedded, sites, None)
+    assert output is not None
+    said = output.float().log_softmax(-1)
+    return [(rows, said[at]) for at, rows in enumerate(read)]
+
+
+def rows_embedded(
+    model: Model, embedded: Sequence[Float[Tensor, "_token d_model"]], sites: Sequence[Site]
+) -> list[Rows]:
+    """The same without the next token: the pass stops at the deepest site."""
+    return _run_embedded(model, embedded, sites, max(sites, key=lambda site: site.depth))[0]
+
+
+def _run_embedded(
+    model: Model, embedded: Sequence[Float[Tensor, "_token d_model"]], sites: Sequence[Site], stop: Site | None
+) -> tuple[list[Rows], Float[Tensor, "text vocab"] | None]:
+    # Padded behind their ends, where no token of theirs looks.
+    batch = pad_sequence(list(embedded), batch_first=True)
+    lengths = [len(one) for one in embedded]
+    ends = sorted(set(lengths))
+    reading = Pass(model.anatomy, frozenset(sites), {}, lambda _, value: value.flatten(2).float(), stop_at=stop)
+    logits = None
+    with model.open(reading), suppress(Stop):
+        kept = torch.tensor([end - 1 for end in ends], device=batch.device)
+        output: Any = model.hf(inputs_embeds=batch, use_cache=False, logits_to_keep=kept)
+        logits = output.logits[torch.arange(len(lengths)), [ends.index(one) for one in lengths]]
+    return [{site: reading.read[site][at, :n] for site in sites} for at, n in enumerate(lengths)], logits
 
 
 def smooth_peak(scores: Float[Tensor, " token"], pooling: Pooling) -> Float[Tensor, ""]:
@@ -128,15 +155,24 @@ def smooth_peak(scores: Float[Tensor, " token"], pooling: Pooling) -> Float[Tens
     return pooled.logsumexp(0)
 
 
-def loss_of(
-    target: Target, prefix: Float[Tensor, "place d_model"], ids: Sequence[int], clean: Tensor, weight: float
-) -> Tensor:
-    """What the attacker pays on one text."""
+def losses_of(
+    target: Target, prefix: Float[Tensor, "place d_model"], clean: Sequence[Tensor], weight: float
+) -> Float[Tensor, " text"]:
+    """What the attacker pays on each text."""
+    embedded = [torch.cat([prefix.to(target.model.dtype), target.embed(ids)]) for ids in target.texts]
+    read = read_embedded(target.model, embedded, target.monitor.sites)
+    return torch.stack(
+        [
+            weight * _divergence(own, said) + (1 - weight) * _evasion(target, rows)
+            for own, (rows, said) in zip(clean, read, strict=True)
+        ]
+    )
+
+
+def _evasion(target: Target, rows: Rows) -> Float[Tensor, ""]:
     spec = target.monitor.spec
-    rows, said = read_embedded(target.model, torch.cat([prefix, target.embed(ids)]), target.monitor.sites)
     scores = target.monitor.raw_scores(rows)[spec.skip :, 0]
-    evasion = functional.softplus(smooth_peak(scores, spec.pooling) - target.threshold + _MARGIN)
-    return weight * _divergence(clean, said) + (1 - weight) * evasion
+    return functional.softplus(smooth_peak(scores, spec.pooling) - target.threshold + _MARGIN)
 
 
 def _divergence(clean: Float[Tensor, " vocab"], said: Float[Tensor, " vocab"]) -> Float[Tensor, ""]:
@@ -146,7 +182,7 @@ def _divergence(clean: Float[Tensor, " vocab"], said: Float[Tensor, " vocab"]) -
 def unprefixed(target: Target, texts: Sequence[list[int]]) -> list[Float[Tensor, " vocab"]]:
     """What the model says next after texts, without any prefix."""
     with torch.no_grad():
-        return [read_embedded(target.model, target.embed(ids), ())[1] for ids in texts]
+        return [said for _, said in read_embedded(target.model, [target.embed(ids) for ids in texts], ())]
 
 
 def first_tokens(target: Target, config: AttackConfig) -> Int[Tensor, " place"]:
@@ -166,11 +202,8 @@ def soft_prompt(target: Target, config: AttackConfig) -> Iterator[tuple[Look, Fl
             yield look(target, prefix.detach(), clean_others, step), prefix.detach().clone()
         if step == config.steps:
             return
-        gradient = torch.zeros_like(prefix)
-        for ids, own in zip(target.texts, clean, strict=True):
-            value = loss_of(target, prefix.to(target.model.dtype), ids, own, config.weight)
-            gradient += torch.autograd.grad(value, prefix)[0]
-        prefix.grad = gradient / len(clean)
+        loss = losses_of(target, prefix, clean, config.weight).mean()
+        prefix.grad = torch.autograd.grad(loss, prefix)[0]
         optimiser.step()
 
 
@@ -179,17 +212,15 @@ def token_prompt(target: Target, config: AttackConfig) -> Iterator[tuple[Look, F
     clean, clean_others = unprefixed(target, target.texts), unprefixed(target, target.others)
     generator = torch.Generator().manual_seed(config.seed)
     ids = first_tokens(target, config)
-    best = _paid(target, ids, clean, config.weight)
+    with torch.no_grad():
+        best = float(losses_of(target, target.table[ids], clean, config.weight).mean())
     for step in range(config.steps + 1):
         if step in config.looks or step == config.steps:
             prefix = target.table[ids]
             yield replace(look(target, prefix, clean_others, step), tokens=tuple(ids.tolist())), prefix
         if step == config.steps:
             return
-        for swapped in _swaps(target, ids, clean, config, generator):
-            paid = _paid(target, swapped, clean, config.weight)
-            if paid < best:
-                best, ids = paid, swapped
+        best, ids = _cheapest(target, _swaps(target, ids, clean, config, generator), clean, config.weight, (best, ids))
 
 
 def _swaps(
@@ -200,8 +231,7 @@ def _swaps(
     generator: torch.Generator,
 ) -> list[Int[Tensor, " place"]]:
     prefix = target.table[ids].clone().requires_grad_()
-    values = [loss_of(target, prefix, text, own, config.weight) for text, own in zip(target.texts, clean, strict=True)]
-    gradient = torch.autograd.grad(torch.stack(values).mean(), prefix)[0]
+    gradient = torch.autograd.grad(losses_of(target, prefix, clean, config.weight).mean(), prefix)[0]
     likeliest = (-gradient @ target.table.T).topk(min(config.best, len(target.table)), dim=-1).indices
     found = []
     for _ in range(config.candidates):
@@ -212,30 +242,48 @@ def _swaps(
     return found
 
 
-def _paid(target: Target, ids: Int[Tensor, " place"], clean: Sequence[Tensor], weight: float) -> float:
+def _cheapest(
+    target: Target,
+    swaps: Sequence[Int[Tensor, " place"]],
+    clean: Sequence[Tensor],
+    weight: float,
+    best: tuple[float, Int[Tensor, " place"]],
+) -> tuple[float, Int[Tensor, " place"]]:
+    """The best of some swaps and what there is.
+
+    No divergence is below zero, so what a swap pays for its score alone is the least that it can pay. That takes the
+    layers up to the monitor's only, all swaps at once; the others run for swaps that can still win.
+    """
     with torch.no_grad():
-        both = zip(target.texts, clean, strict=True)
-        values = [float(loss_of(target, target.table[ids], text, own, weight)) for text, own in both]
-    return float(np.mean(values))
+        least = torch.zeros(len(swaps), dtype=torch.float64)
+        for ids in target.texts:
+            embedded = [torch.cat([target.table[swap], target.embed(ids)]) for swap in swaps]
+            read = rows_embedded(target.model, embedded, target.monitor.sites)
+            evasion = torch.stack([_evasion(target, rows) for rows in read])
+            least += (1 - weight) * evasion.double().cpu() / len(target.texts)
+        for at in least.argsort(stable=True).tolist():
+            if float(least[at]) >= best[0]:
+                break
+            paid = float(losses_of(target, target.table[swaps[at]], clean, weight).mean())
+            if paid < best[0]:
+                best = paid, swaps[at]
+    return best
 
 
 def look(target: Target, prefix: Float[Tensor, "place d_model"], clean: Sequence[Tensor], step: int) -> Look:
     """How the other texts fare with a prefix; with an empty one, how they fare unattacked."""
-    peaks, behaves, divergences = [], 0, []
+    embedded = [torch.cat([prefix.to(target.model.dtype), target.embed(ids)]) for ids in target.others]
     with torch.no_grad():
-        for ids, own in zip(target.others, clean, strict=True):
-            embedded = torch.cat([prefix.to(target.model.dtype), target.embed(ids)])
-            rows, said = read_embedded(target.model, embedded, target.monitor.sites)
-            peaks.append(known(target.monitor.follow(rows)[1]))
-            behaves += int(said.argmax() == own.argmax())
-            divergences.append(float(_divergence(own, said)))
+        read = read_embedded(target.model, embedded, target.monitor.sites)
+    peaks = [known(target.monitor.follow(rows)[1]) for rows, _ in read]
+    both = [(own, said) for own, (_, said) in zip(clean, read, strict=True)]
     unit = float(target.table.float().norm(dim=-1).mean())
     return Look(
         step=step,
         n=len(peaks),
         caught=sum(one > target.threshold for one in peaks),
-        behaves=behaves,
-        kl=float(np.mean(divergences)),
+        behaves=sum(int(said.argmax() == own.argmax()) for own, said in both),
+        kl=float(np.mean([float(_divergence(own, said)) for own, said in both])),
         peak=float(np.mean(peaks)),
         norm=float(prefix.float().norm(dim=-1).mean()) / unit if len(prefix) else 0.0,
     )

@@ -12,7 +12,7 @@ from hooke.lab import Lab
 from hooke.monitors.cascade import Cascade
 from hooke.monitors.evaluation import Evaluation, Share, Slice
 from hooke.monitors.fit import FitRecord
-from hooke.monitors.redteam import RedTeam
+from hooke.monitors.redteam import Curve, RedTeam
 from hooke.monitors.results import load_result, spec_digest
 from hooke.monitors.spec import MonitorSpec
 
@@ -221,7 +221,7 @@ def _attacks(found: RedTeam | None, digest: str) -> Part:
             for one in curve.looks
         ]
         rows += [
-            (curve.level, f"the same prefix against {name}", f"{one.caught} of {one.n}", "")
+            (curve.level, f"the same prefix against {name}{_before(curve, name)}", f"{one.caught} of {one.n}", "")
             for name, one in curve.transfer.items()
         ]
     for number, curve in enumerate(found.rounds):
@@ -230,10 +230,19 @@ def _attacks(found: RedTeam | None, digest: str) -> Part:
         rows.append((curve.level, what, f"{last.caught} of {last.n}", ""))
     return Part(
         title=title,
-        sentences=(*stale, told, "An attacker who adapts to the monitor, or has more time, may do better."),
+        sentences=(
+            *stale,
+            f"At its threshold '{found.at}', above {found.threshold:.3f}.",
+            told,
+            "An attacker who adapts to the monitor, or has more time, may do better.",
+        ),
         columns=("attack", "", "caught", "false alarms"),
         rows=tuple(rows),
     )
+
+
+def _before(curve: Curve, name: str) -> str:
+    return f", which without it catches {curve.untouched[name].caught}" if name in curve.untouched else ""
 
 
 def _not_tested(spec: MonitorSpec, found: Evaluation | None) -> Part:

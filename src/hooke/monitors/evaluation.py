@@ -1,7 +1,7 @@
 """How often a monitor is right, slice by slice, the worst first, and what that means where the thing is rare."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,11 @@ class Share:
     """Its interval (Wilson)."""
     n: int
     """Texts."""
+
+
+def share_of(n: int, of: int) -> Share:
+    """So many of one or more texts."""
+    return Share(value=n / of, interval=share_interval(n / of, of), n=of)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +72,18 @@ class Area:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Peaks:
+    """The peak of each text that was measured, for asking of other thresholds; None where nothing was judged."""
+
+    concept: tuple[float | None, ...]
+    """Labelled texts with the concept."""
+    without: tuple[float | None, ...]
+    """Labelled texts without it."""
+    ordinary: tuple[float | None, ...]
+    """Ordinary texts, others than those of the calibration."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
     """What was measured of a monitor."""
 
@@ -92,6 +109,8 @@ class Evaluation:
     """At this recall, and the false alarms on ordinary texts."""
     not_estimable: tuple[str, ...] = ()
     """What there were too few texts for."""
+    peaks: Peaks | None = None
+    """Of the texts; None in files of before they were kept."""
 
     @property
     def worst_source(self) -> Slice | None:
@@ -141,7 +160,16 @@ def evaluate(
         areas=(own, *controls),
         precisions=tuple(precision(one, recall, ordinary or alarms) for one in PREVALENCES),
         not_estimable=_too_few(traffic, target),
+        peaks=Peaks(
+            concept=_peaks((one for one in labelled if one.text.label is True), at),
+            without=_peaks((one for one in labelled if one.text.label is False), at),
+            ordinary=_peaks(traffic, at),
+        ),
     )
+
+
+def _peaks(scored: Iterable[Scored], at: int) -> tuple[float | None, ...]:
+    return tuple(one.peaks[at] if math.isfinite(one.peaks[at]) else None for one in scored)
 
 
 def _too_few(traffic: Sequence[Scored], target: float) -> tuple[str, ...]:
@@ -205,10 +233,7 @@ def _slice(kind: str, name: str, rows: Sequence[Scored], flagged: Callable[[Scor
 
 
 def _share(rows: Sequence[Scored], flagged: Callable[[Scored], bool]) -> Share | None:
-    if not rows:
-        return None
-    value = sum(map(flagged, rows)) / len(rows)
-    return Share(value=value, interval=share_interval(value, len(rows)), n=len(rows))
+    return share_of(sum(map(flagged, rows)), len(rows)) if rows else None
 
 
 def _alarm_bound(one: Slice) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hooke.directions.probe import Probe
 from hooke.errors import BadRequest
-from hooke.monitors.attacks import AttackConfig, Target, read_embedded
+from hooke.monitors.attacks import AttackConfig, Target, rows_embedded
 from hooke.monitors.calibrate import certify
 from hooke.monitors.fit import Method, fitted
 from hooke.monitors.redteam import Curve, curve
@@ -64,18 +64,17 @@ def refitting(
         raise BadRequest("Only a probe at one site is fitted anew here.", f"'{target.monitor.name}' is another.", "")
     site, model = parse_site(probe.sites[0]), target.model
 
-    def mean(ids: Sequence[int], prefix: Prefix) -> np.ndarray:
+    def means(ids: Sequence[int], prefixes: Sequence[Float[Tensor, "_place d_model"]]) -> list[np.ndarray]:
+        embedded = [torch.cat([prefix.to(model.dtype), target.embed(ids)]) for prefix in prefixes]
         with torch.no_grad():
-            embedded = torch.cat([prefix.to(model.dtype), target.embed(ids)])
-            return read_embedded(model, embedded, [site])[0][site][1:].mean(0).cpu().double().numpy()
+            return [rows[site][1:].mean(0).cpu().double().numpy() for rows in rows_embedded(model, embedded, [site])]
 
     def refit(prefixes: Sequence[Prefix]) -> tuple[OpenMonitor, float]:
         rows, labels = [], []
         for text in fit:
-            ids = tokens_of(model, text, longest=longest)[0]
-            for prefix in (target.table[:0], *(prefixes if text.label else ())):
-                rows.append(mean(ids, prefix))
-                labels.append(bool(text.label))
+            own = (target.table[:0], *(prefixes if text.label else ()))
+            rows += means(tokens_of(model, text, longest=longest)[0], own)
+            labels += [bool(text.label)] * len(own)
         vector, bias = fitted(np.stack(rows), np.array(labels), method=method)
         monitor = _with(target.monitor, probe, torch.from_numpy(vector).float(), bias)
         scored = score_texts(model, [monitor], traffic, longest=longest_traffic, name="score ordinary texts anew")

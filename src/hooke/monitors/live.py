@@ -48,7 +48,7 @@ def speak_watched(
     watches, cache, ends = [one.watch() for one in monitors], DynamicCache(config=model.config), end_tokens(model)
     fresh = list(ids)
     for step in range(max_tokens + 1):
-        logits, rows = _read(model, fresh, sites, cache)
+        logits, rows = read_on(model, fresh, sites, cache)
         scores = [one.scores({site: rows[site] for site in one.sites}).tolist() for one in monitors]
         for at, token in enumerate(fresh):
             seen = tuple(watch.see(own[at], is_prompt=step == 0) for watch, own in zip(watches, scores, strict=True))
@@ -61,9 +61,10 @@ def speak_watched(
             return
 
 
-def _read(
+def read_on(
     model: Model, ids: Sequence[int], sites: frozenset[Site], cache: DynamicCache
 ) -> tuple[Float[Tensor, " vocab"], dict[Site, Float[Tensor, "token width"]]]:
+    """Some more tokens after what the cache holds: logits of the next one, and what sites hold at these."""
     running = Pass(model.anatomy, sites, {}, lambda _, value: value.detach()[0].flatten(1).float().clone())
     with model.open(running), torch.no_grad():
         tokens = torch.tensor([list(ids)], device=model.device)

@@ -5,7 +5,8 @@ prefix that was drawn and never optimised, stand beside them. What holds here ho
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -46,6 +47,8 @@ class Curve:
     """By steps; the first is a prefix that was drawn and never optimised."""
     transfer: dict[str, Look]
     """How other monitors, each at its own frozen threshold, fare with the last prefix."""
+    untouched: dict[str, Look] = field(default_factory=dict)
+    """How they fare without any."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +59,8 @@ class RedTeam:
     """Of the spec that was attacked."""
     threshold: float
     """Its frozen threshold."""
+    at: Literal["watch", "act"] = "act"
+    """Which of its thresholds that is."""
     families: tuple[Family, ...]
     """T0, least recall first."""
     as_they_are: Family
@@ -78,6 +83,24 @@ class RedTeam:
         if self.nothing is None or not self.nothing.caught:
             return tuple(found)
         return (*found, *(one.level for one in self.curves if one.looks[-1].caught < SHOWN * self.nothing.caught))
+
+
+def joined(before: RedTeam | None, now: RedTeam) -> RedTeam:
+    """What was found now, and before by attacks that were not run now: on the same spec, threshold and texts."""
+    if before is None or (before.spec_digest, before.threshold) != (now.spec_digest, now.threshold):
+        return now
+    found = replace(
+        now,
+        families=now.families or before.families,
+        reworded=now.reworded or before.reworded,
+        rounds=now.rounds or before.rounds,
+    )
+    if now.nothing is None:
+        return replace(found, nothing=before.nothing, curves=before.curves)
+    if before.nothing is None or (before.nothing.n, before.nothing.caught) != (now.nothing.n, now.nothing.caught):
+        return found
+    kept = [one for one in before.curves if one.level not in {own.level for own in now.curves}]
+    return replace(found, curves=tuple(sorted((*kept, *now.curves), key=lambda one: one.level)))
 
 
 def families(model: Model, monitor: OpenMonitor, texts: Sequence[Text], threshold: float) -> tuple[Family, ...]:
@@ -129,7 +152,8 @@ def curve(
     looks = list(attack(target, config))
     prefix = looks[-1][1]
     transfer = {name: transferred(target, prefix, *other) for name, other in others.items()}
-    return Curve(level=level, looks=tuple(one for one, _ in looks), transfer=transfer), prefix
+    untouched = {name: transferred(target, prefix[:0], *other) for name, other in others.items()}
+    return Curve(level=level, looks=tuple(one for one, _ in looks), transfer=transfer, untouched=untouched), prefix
 
 
 def transferred(target: Target, prefix: Tensor, monitor: OpenMonitor, threshold: float) -> Look:

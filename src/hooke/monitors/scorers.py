@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from hooke.configs import content_hash, to_dict
@@ -33,6 +33,10 @@ class Opened:
     """Scores of tokens; of a probe that pools by attention, its second scores beside them."""
     n_products: int
     """Multiply-adds of a token."""
+    names: tuple[str, ...]
+    """What it consists of: the probe, or the features."""
+    fires: Callable[[Rows], Bool[Tensor, "token unit"]]
+    """At which tokens each of these is above 0."""
     probe: Probe | None = None
     """The probe that it is, where it is one."""
 
@@ -103,8 +107,14 @@ def opened_probe(probe: Probe, scale: float = 1.0, bias: float = 0.0) -> Opened:
         attention = token_attention(probe, rows)
         return scores[:, None] if attention is None else torch.stack([scores, attention], -1)
 
-    n = sum(len(one) for one in (*probe.vectors, *probe.attention))
-    return Opened(sites=tuple(parse_site(site) for site in probe.sites), score=score, n_products=n, probe=probe)
+    return Opened(
+        sites=tuple(parse_site(site) for site in probe.sites),
+        score=score,
+        n_products=sum(len(one) for one in (*probe.vectors, *probe.attention)),
+        names=(probe.name,),
+        fires=lambda rows: token_scores(probe, rows)[:, None] > 0,
+        probe=probe,
+    )
 
 
 def _of_features(dictionary: Dictionary, scorer: Scorer) -> Opened:
@@ -116,13 +126,16 @@ def _of_features(dictionary: Dictionary, scorer: Scorer) -> Opened:
     weights = torch.tensor(scorer.weights or [1.0] * len(indices), device=dictionary.device)
     competes = dictionary.config.activation in COMPETING
 
-    def score(rows: Rows) -> Tensor:
+    def acts(rows: Rows) -> Tensor:
         x = torch.cat([rows[site].float() for site in dictionary.reads], -1).to(dictionary.device)
         if competes:
-            acts = dictionary.encode(x).dense()[:, indices]
-        else:
-            acts = torch.stack([dictionary.encode_feature(x, index) for index in indices], -1)
-        return (scorer.scale * acts.float() @ weights + scorer.bias)[:, None]
+            return dictionary.encode(x).dense()[:, indices].float()
+        return torch.stack([dictionary.encode_feature(x, index) for index in indices], -1).float()
 
-    encoded = dictionary.n_features if competes else len(indices)
-    return Opened(sites=dictionary.reads, score=score, n_products=encoded * dictionary.config.d_in)
+    return Opened(
+        sites=dictionary.reads,
+        score=lambda rows: (scorer.scale * acts(rows) @ weights + scorer.bias)[:, None],
+        n_products=(dictionary.n_features if competes else len(indices)) * dictionary.config.d_in,
+        names=scorer.features,
+        fires=lambda rows: acts(rows) > 0,
+    )

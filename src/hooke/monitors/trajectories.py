@@ -13,16 +13,17 @@ that a monitor gives any token of it, having read all before it; the sign is the
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import torch
+from transformers import DynamicCache
 
 from hooke.configs import from_dict
 from hooke.errors import BadConfig, BadRequest, PromptTooLong
 from hooke.findings import Finding, estimate, share_interval
 from hooke.models.model import Model
-from hooke.monitors.stream import OpenMonitor
+from hooke.monitors.live import read_on
+from hooke.monitors.stream import LEVELS, Level, OpenMonitor
 from hooke.progress import track
 from hooke.text.lines import json_object, read_lines
 
@@ -58,7 +59,7 @@ class Step:
     """Its tokens, those of the template included."""
     score: float
     """The largest score at any token of it; NaN where none was judged."""
-    level: str
+    level: Level
     """The highest level at any token of it."""
 
 
@@ -80,6 +81,11 @@ class Trajectory:
     def first_act(self) -> int | None:
         """The first step that is the act."""
         return next((at for at, one in enumerate(self.steps) if one.event.is_act), None)
+
+    @property
+    def largest(self) -> float:
+        """The largest score of any step; NaN where none was judged."""
+        return max((one.score for one in self.steps if one.score == one.score), default=float("nan"))
 
     @property
     def lead(self) -> int | None:
@@ -109,30 +115,102 @@ def read_trajectories(path: Path) -> dict[str, list[Event]]:
     return found
 
 
+class Following:
+    """A run as monitors read it, event by event as they come; each token is read once."""
+
+    def __init__(self, model: Model, monitors: Sequence[OpenMonitor], run: str) -> None:
+        """Before the first event.
+
+        Raises:
+            BadRequest: the model has no chat template.
+        """
+        if not getattr(model.tokenizer, "chat_template", None):
+            raise BadRequest(f"{model.name} cannot read a run.", "It has no chat template.", "Use a model that chats.")
+        self.run = run
+        self._model, self._monitors = model, tuple(monitors)
+        self._sites = frozenset(site for one in monitors for site in one.sites)
+        self._watches = [one.watch() for one in monitors]
+        self._cache = DynamicCache(config=model.config)
+        self._messages: list[dict[str, str]] = []
+        self._ids: list[int] = []
+        self._steps: list[list[Step]] = [[] for _ in monitors]
+
+    @property
+    def trajectories(self) -> tuple[Trajectory, ...]:
+        """What each monitor has made of it so far."""
+        return tuple(Trajectory(run=self.run, steps=tuple(own)) for own in self._steps)
+
+    def see(self, event: Event) -> tuple[Step, ...]:
+        """What each monitor makes of one more event.
+
+        Raises:
+            PromptTooLong: with it the run is longer than the model's context.
+            BadRequest: the chat template does not spell a longer conversation as a shorter one goes on.
+        """
+        fresh = self._spelled(event)
+        _, rows = read_on(self._model, fresh, self._sites, self._cache)
+        found = []
+        for monitor, watch, steps in zip(self._monitors, self._watches, self._steps, strict=True):
+            scores = monitor.scores({site: rows[site] for site in monitor.sites}).tolist()
+            told = [watch.see(one, is_prompt=not _is_own(event)) for one in scores]
+            known = [one.score for one in told if one.score == one.score]
+            level = LEVELS[max(LEVELS.index(one.level) for one in told)]
+            score = max(known, default=float("nan"))
+            steps.append(Step(event=event, n_tokens=len(fresh), score=score, level=level))
+            found.append(steps[-1])
+        return tuple(found)
+
+    def _spelled(self, event: Event) -> list[int]:
+        """The tokens that an event adds."""
+        messages = [*self._messages, _message(event)]
+        text = self._model.tokenizer.apply_chat_template(messages, tokenize=False)
+        ids = self._model.tokenizer(text, add_special_tokens=False)["input_ids"]
+        before = len(self._ids)
+        if ids[:before] != self._ids or len(ids) == before:
+            raise BadRequest(
+                f"The run '{self.run}' cannot be read step by step.",
+                "The chat template spells what came before otherwise once more is said.",
+                "Use another model or template.",
+            )
+        if len(ids) > self._model.context:
+            raise PromptTooLong(
+                f"The run '{self.run}' has {len(ids):,} tokens.",
+                f"{self._model.name} reads at most {self._model.context:,}.",
+                "Cut it.",
+            )
+        self._messages, self._ids = messages, ids
+        return ids[before:]
+
+
 def follow(model: Model, monitor: OpenMonitor, runs: dict[str, list[Event]]) -> list[Trajectory]:
     """What a monitor makes of trajectories, each read once, in order.
 
     Raises:
-        PromptTooLong: a run is longer than the model's context.
-        BadRequest: the model has no chat template, or it does not spell a longer conversation as a shorter one goes on.
+        PromptTooLong, BadRequest: see `Following`.
     """
     found = []
     for name, events in track(list(runs.items()), f"follow, {monitor.name}", unit="runs"):
-        bounds, ids = _spelled(model, name, events)
-        run = model.run(torch.tensor(ids), capture=monitor.sites, logits=False)
-        rows = {site: run[site][0].flatten(1).float() for site in monitor.sites}
-        watch, scores = monitor.watch(), monitor.scores(rows).tolist()
-        steps, start = [], 0
-        for event, stop in zip(events, bounds, strict=True):
-            told = [watch.see(scores[at], is_prompt=not _is_own(event)) for at in range(start, stop)]
-            known = [one.score for one in told if one.score == one.score]
-            levels = {one.level for one in told}
-            level = "act" if "act" in levels else "watch" if "watch" in levels else "quiet"
-            score = max(known, default=float("nan"))
-            steps.append(Step(event=event, n_tokens=stop - start, score=score, level=level))
-            start = stop
-        found.append(Trajectory(run=name, steps=tuple(steps)))
+        reading = Following(model, [monitor], name)
+        for event in events:
+            reading.see(event)
+        found.append(reading.trajectories[0])
     return found
+
+
+def told(run: Trajectory) -> dict[str, Any]:
+    """A run as plain data: its steps, the first sign and the first act."""
+    steps = [
+        {
+            "kind": one.event.kind,
+            "name": one.event.name,
+            "score": one.score if one.score == one.score else None,
+            "level": one.level,
+            "is_act": one.event.is_act,
+            "n_tokens": one.n_tokens,
+        }
+        for one in run.steps
+    ]
+    return {"run": run.run, "first_sign": run.first_sign, "first_act": run.first_act, "lead": run.lead, "steps": steps}
 
 
 def trajectory_findings(found: Sequence[Trajectory], monitor: str, *, seed: int = 0) -> list[Finding]:
@@ -186,28 +264,3 @@ def _message(event: Event) -> dict[str, str]:
             return {"role": "assistant", "content": f"{event.name}({event.text})"}
         case "tool_result":
             return {"role": "user", "content": f"{event.name} gave back: {event.text}"}
-
-
-def _spelled(model: Model, name: str, events: Sequence[Event]) -> tuple[list[int], list[int]]:
-    """Where each event's tokens end, and all tokens."""
-    if not getattr(model.tokenizer, "chat_template", None):
-        raise BadRequest(f"{model.name} cannot read a run.", "It has no chat template.", "Use a model that chats.")
-    messages = [_message(one) for one in events]
-    bounds: list[int] = []
-    ids: list[int] = []
-    for n in range(1, len(messages) + 1):
-        text = model.tokenizer.apply_chat_template(messages[:n], tokenize=False)
-        longer = model.tokenizer(text, add_special_tokens=False)["input_ids"]
-        if longer[: len(ids)] != ids:
-            raise BadRequest(
-                f"The run '{name}' cannot be read step by step.",
-                "The chat template spells what came before otherwise once more is said.",
-                "Use another model or template.",
-            )
-        ids = longer
-        bounds.append(len(ids))
-    if len(ids) > model.context:
-        raise PromptTooLong(
-            f"The run '{name}' has {len(ids):,} tokens.", f"{model.name} reads at most {model.context:,}.", "Cut it."
-        )
-    return bounds, ids

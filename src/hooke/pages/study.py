@@ -8,8 +8,8 @@ from numpy import ndarray
 from hooke.circuits.faithfulness import Curve
 from hooke.circuits.places import PARTS
 from hooke.pages.charts import Line, Point, line_chart
+from hooke.pages.findings_table import findings_section
 from hooke.pages.heat_map import heat_map
-from hooke.pages.numerals import number
 from hooke.pages.page import Section, fragment, page
 from hooke.studies.evidence import Evidence
 from hooke.studies.graphs import GraphEvidence
@@ -22,6 +22,12 @@ _CAPTIONS = {
     "edges": "What the strongest edges alone give back, every other edge corrupted: on the second set.",
     "graphs": "Mean share of the neurons' influence on the answer, in attribution graphs of all clean prompts.",
 }
+
+
+_ABOUT = (
+    "Brackets: 95 % bootstrap intervals over pairs of prompts. Shares of the way from one answer to the other are "
+    "ratios of means."
+)
 
 
 def study_pictures(evidence: Evidence) -> dict[str, Markup]:
@@ -50,10 +56,8 @@ def _by_part(values: Float[ndarray, "layer part"], title: str) -> Markup:
 def study_page(evidence: Evidence, about: str, *, provenance: dict[str, str]) -> str:
     """The whole page."""
     drawn = study_pictures(evidence)
-    rows = [(one.claim, _value(one.value, one.interval), _value(one.control, one.control_interval), one.control_name,
-             one.n, one.method) for one in evidence.findings]  # fmt: skip
     edges = [(name, f"{score:+.3f}") for name, score in evidence.edges.strongest(_EDGES)]
-    found = Section(name="findings", title="What was found", body=fragment("findings.html", rows=rows))
+    found = findings_section(evidence.findings, _ABOUT)
     pictures = Section(
         name="pictures",
         title="Where",
@@ -105,9 +109,3 @@ def _curve(evidence: Evidence) -> Markup:
 def _points(curve: Curve) -> tuple[Point, ...]:
     found = ((100 * one.share, one.faithfulness) for one in curve.points)
     return tuple(Point(x=x, y=one.value, low=one.interval[0], high=one.interval[1]) for x, one in found)
-
-
-def _value(value: float | None, interval: tuple[float, float] | None) -> str:
-    if value is None:
-        return ""
-    return f"{number(value)} [{number(interval[0])}, {number(interval[1])}]" if interval else number(value)

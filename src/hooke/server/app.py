@@ -1,5 +1,6 @@
 """The microscope's server: routes by noun, the built pages, and what guards them."""
 
+import asyncio
 import gzip
 import mimetypes
 from collections.abc import AsyncIterator
@@ -13,12 +14,16 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 
 import hooke
 from hooke.lab import Lab
+from hooke.monitors.alerts import AlertBook
 from hooke.server.access import Access, Keys
+from hooke.server.gateway_link import GatewayAddress, follow
 from hooke.server.jobs import Jobs
 from hooke.server.kinds import job_kinds
+from hooke.server.live_monitors import LiveMonitors
 from hooke.server.problems import RESPONSES, Problem, add_handlers, refuse
 from hooke.server.residents import Residents
 from hooke.server.routes import (
+    alerts,
     discovery,
     features,
     graph_answers,
@@ -31,6 +36,7 @@ from hooke.server.routes import (
     library,
     maps,
     models,
+    monitors,
     panels,
     patching,
     path_patching,
@@ -61,6 +67,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     path_patching.router,
     discovery.router,
     heads.router,
+    monitors.router,
+    alerts.router,
 )
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -81,9 +89,11 @@ def create_app(
     model: str | None = None,
     static: Path = STATIC,
     root: str = "/",
+    gateway: GatewayAddress | None = None,
 ) -> FastAPI:
     """The server of a lab. `keys` says which browsers are let in; without it a fresh one that knows none.
 
+    `gateway` is followed as long as the server runs, and its monitors are shown at work.
     `root` is the folder under which browsers reach it, where a proxy takes that folder off the addresses.
     """
     app = FastAPI(
@@ -100,6 +110,11 @@ def create_app(
     app.state.residents = Residents(lab, read_only=read_only, model=model)
     app.state.jobs = Jobs(lab, job_kinds())
     app.state.keys = keys or Keys()
+    app.state.alerts = AlertBook(lab)
+    app.state.live = LiveMonitors(
+        "" if gateway is None else gateway.url, app.state.alerts.put, app.state.alerts.standing
+    )
+    app.state.gateway_address = gateway
     add_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -110,7 +125,11 @@ def create_app(
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    address = app.state.gateway_address
+    following = None if address is None else asyncio.create_task(follow(address, app.state.live))
     yield
+    if following is not None:
+        following.cancel()
     app.state.jobs.close()
     app.state.residents.close()
 

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 
 from hooke.errors import UnknownName, did_you_mean
 from hooke.models.model import Model
-from hooke.studies import agreement, capitals, greater_than, indirect_object, induction, opinion, two_hop
+from hooke.studies import (
+    agreement,
+    capitals,
+    greater_than,
+    indirect_object,
+    induction,
+    opinion,
+    refusal,
+    sycophancy,
+    two_hop,
+)
+from hooke.studies.account import Account
 from hooke.studies.evidence import Evidence
 
 
@@ -15,8 +26,8 @@ class Study:
 
     about: str
     """The question, in one sentence."""
-    run: Callable[..., Evidence]
-    """Takes a model and a seed."""
+    run: Callable[..., Evidence | Account]
+    """Takes a model and a seed. Evidence of a circuit that was traced, or an account of what edits do."""
 
 
 STUDIES: dict[str, Study] = {
@@ -29,11 +40,13 @@ STUDIES: dict[str, Study] = {
         ("agreement", agreement),
         ("two-hop", two_hop),
         ("opinion", opinion),
+        ("refusal", refusal),
+        ("sycophancy", sycophancy),
     )
 }
 
 
-def run_study(name: str, model: Model, *, seed: int = 0) -> Evidence:
+def run_study(name: str, model: Model, *, seed: int = 0) -> Evidence | Account:
     """What a study finds on a model.
 
     Raises:

@@ -353,7 +353,9 @@ class Hearing:
 
     def _tell(self, kind: str, **fields: Any) -> None:
         if self.gateway.feed.has_readers:
-            self.gateway.feed.tell(self.key.name, plain({"kind": kind, "request": self.request, **fields}))
+            self.gateway.feed.tell(
+                self.key.name, plain({"kind": kind, "request": self.request, "time": time.time(), **fields})
+            )
 
     def _context(self, verdict: Verdict) -> str:
         ids, at = [*self.prepared.ask.ids, *self.said], verdict.act_at or 0

@@ -1,1 +1,0 @@
-import{J as e,Y as t,Z as n,bt as r,dt as i,st as a,xt as o}from"./index-CpiipvA2.js";import{n as s}from"./labels.svelte-BsvUrBPm.js";var c=n(`<span class="quiet tiny trust svelte-1tevq52"> </span>`);function l(n,l){o(l,!0);var u=c(),d=i(u,!0);a(t=>e(d,t),[()=>s(l.dictionary,l.feature)]),t(n,u),r()}export{l as t};

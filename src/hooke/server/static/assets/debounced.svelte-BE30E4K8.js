@@ -1,1 +1,0 @@
-import{_t as e,at as t,ct as n,ht as r,it as i}from"./index-CpiipvA2.js";var a=class{#e=e();constructor(e,i){r(this.#e,t(e)),n(()=>{let t=e(),n=window.setTimeout(()=>r(this.#e,t),i);return()=>window.clearTimeout(n)})}get value(){return i(this.#e)}};export{a as t};

@@ -1,0 +1,1 @@
+function e(e,n,r){let i=e.filter(e=>e!==null&&Number.isFinite(e));if(i.length===0)return``;let a=Math.min(...i),o=Math.max(...i)-a,s=e.length>1?n/(e.length-1):0,c=``,l=!1;return e.forEach((e,n)=>{if(e===null||!Number.isFinite(e)){l=!1;return}let i=o>0?r-(e-a)/o*r:r/2;c+=`${l?`L`:`M`}${t(n*s)} ${t(i)}`,l=!0}),c}function t(e){return Math.round(e*10)/10}export{e as t};
