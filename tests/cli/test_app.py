@@ -29,7 +29,8 @@ VERB_NAMES = {
     "graph show", "graph validate", "graph intervene", "graph prune", "graph paths", "graph groups",
     "gateway serve", "gateway key add", "gateway key list", "gateway key remove",
     "graph group", "graph ungroup", "graph aggregate", "graph diff", "graph export", "graph attention", "graph heads",
-    "probe fit", "probe list", "probe show", "probe score", "direction make", "direction list", "direction show",
+    "probe fit", "probe list", "probe show", "probe score", "direction make", "direction board",
+    "direction list", "direction show",
 }  # fmt: skip
 
 

@@ -8,9 +8,10 @@ from tests.models.tiny import tiny_hf
 NOUNS = ("bridge", "river", "iron", "area", "mat", "fer", "pont", "radius")
 
 
-def talking_model() -> Model:
+def talking_model(context: int = 64) -> Model:
     tokenizer = make_tokenizer()
-    hf = tiny_hf("llama", vocab_size=len(tokenizer), bos_token_id=0, eos_token_id=0, pad_token_id=0)
+    ends = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    hf = tiny_hf("llama", vocab_size=len(tokenizer), max_position_embeddings=context, **ends)
     return Model(hf, tokenizer, name="talking", fingerprint="talking-0")
 
 

@@ -105,6 +105,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "direction:make",
         "Make a direction: from labelled texts, of a feature, learnt through the model, or of a persona.",
     ),
+    "direction board": (
+        "direction:board",
+        "Score ways to steer towards a concept, in AxBench's form: concept, instruction and fluency, each from 0 to 2.",
+    ),
     "direction list": ("direction:list_directions", "List the directions in the lab."),
     "direction show": ("direction:show", "Show where a direction comes from, and what it was measured to do."),
     "trace": ("trace:trace", "Trace what a model's next token is made of: nodes, edges, and an account that closes."),

@@ -104,6 +104,79 @@ def make(
     return _answer(found, lab)
 
 
+def board(
+    concept: str,
+    /,
+    *,
+    site: str | None = None,
+    feature: tuple[str, ...] = (),
+    max_tokens: int = 32,
+    seed: int = 0,
+    model: ModelRef = DEFAULT_MODEL,
+    loading: ModelOptions = ModelOptions(),
+    everywhere: Everywhere = Everywhere(),
+) -> Answer:
+    """Score ways to steer towards a concept, in AxBench's form: concept, instruction and fluency, each from 0 to 2.
+
+    Each direction's dose is chosen on half of the instructions, and its score is that of the other half; prompting and
+    a random direction stand beside them. The judge counts words. Some minutes.
+
+    Parameters
+    ----------
+    concept
+        sea, money or winter.
+    site
+        Where directions are made and added; resid_post of the middle layer unless given.
+    feature
+        Features of a dictionary at that site, whose decoder rows are tried, too.
+    max_tokens
+        New tokens of each answer.
+    seed
+        Seed of the split, the random direction and the intervals.
+    """
+    from hooke.dictionaries import load_dictionary
+    from hooke.directions.board import board as measured
+    from hooke.directions.make_direction import direction_of_feature
+    from hooke.sites import Site, parse_site
+
+    opened = loading.load(model, everywhere.lab)
+    where = Site("resid_post", opened.n_layers // 2) if site is None else parse_site(site)
+    given = {}
+    for one in feature:
+        name = parse_feature(one)
+        made = direction_of_feature(
+            opened, load_dictionary(name.dictionary or "", lab=everywhere.lab), name, name=f"feature {name}"
+        )
+        if made.site != str(where):
+            raise BadRequest(f"'{one}' is not at {where}.", f"It writes to {made.site}.", f"Give --site {made.site}.")
+        given[made.name] = made.vector
+    found = measured(opened, concept, where, given=given, max_tokens=max_tokens, seed=seed)
+    rows = [
+        (
+            one.method,
+            number(one.factor),
+            f"{one.overall.value:.2f}",
+            f"{one.overall.interval[0]:.2f} to {one.overall.interval[1]:.2f}",
+            f"{one.concept:.2f}",
+            f"{one.instruction:.2f}",
+            f"{one.fluency:.2f}",
+            f"{one.unseen:.0%}",
+            "" if one.area is None else f"{one.area:.2f}",
+        )
+        for one in found.rows
+    ]
+    heads = ("method", "dose>", "score>", "95 %", "concept>", "task>", "fluent>", "new words>", "tells>")
+    return Answer(
+        data={"board": found},
+        shown=(
+            title(f"Steering towards '{concept}'", f"{opened.name}, {where}"),
+            table(heads, rows),
+            note(f"scores of {found.n} instructions on which no dose was chosen, judged by counting words"),
+            note("new words: answers with words of the concept that nothing was made of; tells: AUROC on sentences"),
+        ),
+    )
+
+
 def list_directions(*, everywhere: Everywhere = Everywhere()) -> Answer:
     """List the directions in the lab."""
     from hooke.directions.direction import load_direction
