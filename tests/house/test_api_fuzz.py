@@ -11,7 +11,9 @@ from tests.cli.tiny_lab import TinyLab
 from tests.server.conftest import server_lab  # noqa: F401
 
 # Streams that have no end, and work that takes minutes.
-LEFT_OUT = ("/api/jobs/events", "/api/jobs", "/api/jobs/{job}/resume", "/api/indexes/{dictionary}/text")
+LEFT_OUT = (
+    "/api/jobs/events", "/api/jobs", "/api/jobs/{job}/resume", "/api/indexes/{dictionary}/text", "/api/alerts/live",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
