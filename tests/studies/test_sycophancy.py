@@ -11,21 +11,13 @@ from hooke.sites import Site
 from hooke.specimens import build
 from hooke.studies import sycophancy
 from hooke.studies.sycophancy import Asked, Change
-from hooke.text.stated_opinions import DIRECT, NOBODYS, QUESTIONS, WORDINGS
+from hooke.text.stated_opinions import DIRECT, QUESTIONS, WORDINGS
 
 
 def test_halves_share_no_topic():
     first, second = sycophancy.halves(QUESTIONS)
     assert not {one.topic for one in first} & {one.topic for one in second}
     assert len(first) == len(second) == 30
-
-
-def test_every_wording_and_nobodys_holds_question_and_answer():
-    assert len(WORDINGS) >= 9
-    for one in (*WORDINGS.values(), NOBODYS):
-        said = one.format(asked="Why?", answer="because")
-        assert "Why?" in said
-        assert "because" in said
 
 
 @pytest.fixture
