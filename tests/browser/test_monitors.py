@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from hooke.lab import Lab
+from hooke.monitors.alerts import AlertBook
 from hooke.monitors.calibrate import calibrated
 from hooke.monitors.evaluation import evaluate
 from hooke.monitors.results import save_result, spec_digest
@@ -41,13 +42,14 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Microscope]:
 
 
 @pytest.fixture
-def live(watching: Microscope) -> Iterator[LiveMonitors]:
-    """What the microscope hears, as if it followed a gateway."""
-    heard = watching.app.state.live
-    heard.gateway = "http://127.0.0.1:7346"
-    heard.connected({"planted": True})
-    yield heard
-    heard.gateway = ""
+def live(watching: Microscope, tmp_path: Path) -> Iterator[LiveMonitors]:
+    """What the microscope hears, as if it followed a gateway; anew for each test, with a book of its own."""
+    state, book = watching.app.state, AlertBook(Lab(tmp_path))
+    before = state.alerts, state.live
+    state.alerts, state.live = book, LiveMonitors("http://127.0.0.1:7346", book.put, book.standing)
+    state.live.connected({"planted": True})
+    yield state.live
+    state.alerts, state.live = before
 
 
 def hear(live: LiveMonitors, name: str, peak: float, level: str) -> None:

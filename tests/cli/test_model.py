@@ -74,7 +74,8 @@ def test_edits_that_are_none_are_refused(hooke: Hooke, tiny: TinyLab):
     done = hooke(f"model chat MODEL --prompt hi --edits {tiny.model.parent / 'broken.json'}")
     assert (done.code, done.err) == (
         2,
-        "hooke: No kind of edit 'Ad'. Did you mean 'Add'? Kinds: Add, Project, Clamp, Scale, Ablate, Patch, Splice.\n",
+        "hooke: No kind of edit 'Ad'. Did you mean 'Add'? "
+        "Kinds: Add, Project, Clamp, Cap, Scale, Ablate, Patch, Splice.\n",
     )
     assert hooke("model chat MODEL --prompt hi --edits no-such.json").code == 2
 
