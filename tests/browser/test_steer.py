@@ -111,11 +111,31 @@ def test_a_sweep_draws_strength_against_effect_beside_its_control(steer_page: Pa
     steer_page.get_by_role("button", name="Sweep strengths").click()
     texts = steer_page.get_by_role("region", name="Texts by strength")
     expect(texts.get_by_role("row")).to_have_count(4, timeout=60_000)  # the head, base, two strengths
+    grid = steer_page.get_by_role("region", name="Strengths by measures")
+    expect(grid.get_by_role("row")).to_have_count(5)  # two of the head, base, two strengths
+    expect(grid.get_by_role("rowheader", name="0, base")).to_be_visible()
     steer_page.locator("figure").get_by_text("Table", exact=True).click()
     rows = steer_page.locator("figure tbody")
     for arm in ("base", "treated", "random"):
         expect(rows).to_contain_text(arm)
     assert_accessible(steer_page)
+
+
+def test_doses_are_measured_beside_random_ones_and_the_usable_ones_are_named(steer_page: Page):
+    strengths = steer_page.get_by_role("textbox", name="Strengths of the sweep")
+    strengths.fill("0.5, 2")
+    strengths.press("Tab")
+    steer_page.get_by_role("button", name="Measure doses").click()
+    doses = steer_page.get_by_role("region", name="Doses")
+    expect(doses.get_by_role("row")).to_have_count(5, timeout=60_000)  # the head, two doses, each with its random one
+    expect(steer_page.get_by_text(re.compile("No usable dose|Usable from"))).to_be_visible()
+    expect(doses).to_contain_text("random")
+    steer_page.get_by_role("combobox", name="shown:").select_option("KL")
+    expect(steer_page.locator("figure")).to_contain_text("nats per token")
+    assert_accessible(steer_page)
+    steer_page.get_by_role("spinbutton", name="Strength of edit 1").fill("0.75")
+    steer_page.get_by_role("spinbutton", name="Strength of edit 1").press("Tab")
+    expect(steer_page.get_by_text("measured before the recipe was changed")).to_be_visible()
 
 
 def test_a_recipe_is_saved_opened_by_its_address_and_deleted(

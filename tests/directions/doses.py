@@ -19,6 +19,11 @@ def arm(name: str, gains: dict[float, float], ratios: dict[float, float]) -> Arm
             target_gain=around(gain),
             perplexity=around(20 * ratios[strength]),
             perplexity_ratio=around(ratios[strength]),
+            kl=around(0.1 * ratios[strength]),
+            wrong_way=around(0.1),
+            distinct=around(0.9 / ratios[strength]),
+            distinct_change=around(0.9 / ratios[strength] - 0.9),
+            relative=0.1 * strength,
             continuation="",
         )
         for strength, gain in gains.items()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hooke.configs import from_dict, to_dict
-from hooke.directions.response import DoseResponse, judge
+from hooke.directions.response import DoseResponse, Limits, Usable, judge
 from tests.directions.doses import arm, around
 
 RATIOS = {1.0: 1.1, 2.0: 1.3, 4.0: 3.0}
@@ -44,7 +44,9 @@ def response() -> DoseResponse:
     treated = arm("f", {1.0: 0.05, 2.0: 0.2, 4.0: 0.5}, RATIOS)
     return DoseResponse(
         name="resid_post.0/1@d", model="m", site="resid_post.0", unit=3.0, norm=3.0, selection_strength=1.0,
-        baseline_mass=around(0.1), baseline_perplexity=around(20.0), prompt="I went to", baseline_continuation=" town",
+        baseline_distinct=around(0.9), n_continued=8, limits=Limits(),
+        usable=Usable(low=1.0, high=2.0, relative=(0.1, 0.2)), baseline_mass=around(0.1),
+        baseline_perplexity=around(20.0), prompt="I went to", baseline_continuation=" town",
         treated=treated, controls=(QUIET,), n_prompts=12, n_windows=8, n_tokens=100, text="default",
         verdict=judge(treated, [QUIET], smallest_gain=0.01, limit=0.5), seed=0,
     )  # fmt: skip

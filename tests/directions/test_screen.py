@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from hooke.directions.screen import screen
-from hooke.directions.steer import SteerConfig, dose_response
+from hooke.directions.steer import dose_response
+from hooke.directions.steer_config import SteerConfig
 from hooke.errors import BadRequest
 from hooke.sites import Site
 from hooke.text.windows import WindowConfig, windows

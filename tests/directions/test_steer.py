@@ -5,8 +5,12 @@ import math
 import pytest
 import torch
 
+from hooke.directions.bench import everywhere
+from hooke.directions.recipe import Recipe, RecipeEdit
 from hooke.directions.response import DoseResponse
-from hooke.directions.steer import SteerConfig, dose_response
+from hooke.directions.steer import dose_response, recipe_response
+from hooke.directions.steer_config import SteerConfig
+from hooke.directions.sweep import Prepared
 from hooke.errors import BadConfig, ShapeMismatch
 from hooke.models.model import Model
 from hooke.sites import Site
@@ -74,7 +78,7 @@ def test_continuations_say_it(response: DoseResponse):
     assert response.treated.doses[1].continuation == "Ġbridge Ġbridge"
     assert response.baseline_continuation == "Ġstone Ġstone"
     assert response.controls[0].doses[1].continuation != ""
-    assert response.controls[1].doses[1].continuation == ""
+    assert response.controls[1].doses[1].continuation != ""
 
 
 def test_the_first_token_is_left_alone(model: Model):
@@ -116,16 +120,35 @@ def test_a_direction_of_another_width_is_refused(model: Model):
         steer(model, torch.ones(3))
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"strengths": ()},
-        {"strengths": (0.0,)},
-        {"strengths": (math.nan,)},
-        {"n_promoted": 0},
-        {"measurement": ("the stone",)},
-    ],
-)
-def test_impossible_settings_are_refused(settings: dict):
-    with pytest.raises(BadConfig):
-        SteerConfig(**{"selection": ("the stone",), **settings})
+def a_recipe(model: Model, **settings) -> Prepared:
+    vector = tuple(towards(model, "Ġbridge").tolist())
+    edit = RecipeEdit(site=str(SITE), vector=vector, strength=4.0, **settings)
+    return Prepared(recipe=Recipe(name="d", edits=(edit,)), dictionaries={}, units={})
+
+
+def test_a_recipe_of_one_vector_is_measured_as_the_vector_is(model: Model, response: DoseResponse):
+    found = recipe_response(model, a_recipe(model), some_text(model), config=CONFIG)
+    assert found.site == str(SITE)
+    assert [one.text for one in found.treated.promoted] == ["Ġbridge"]
+    for own, other in zip(found.treated.doses, response.treated.doses, strict=True):
+        for name in ("gain", "perplexity_ratio", "kl", "wrong_way", "distinct"):
+            assert getattr(own, name).value == pytest.approx(getattr(other, name).value, rel=1e-4), name
+        assert own.relative == pytest.approx(other.relative, rel=1e-4)
+    one, two = (found.controls[0].doses[place].relative for place in (0, 1))
+    assert two == pytest.approx(2 * one, rel=1e-4)
+    assert found.controls[0].promoted != found.controls[1].promoted
+
+
+def test_what_waits_for_new_tokens_is_measured_as_if_it_did_not(model: Model, response: DoseResponse):
+    found = recipe_response(model, a_recipe(model, when="generated"), some_text(model), config=CONFIG)
+    assert found.treated.doses[1].gain.value == pytest.approx(response.treated.doses[1].gain.value, rel=1e-4)
+    assert found.treated.doses[1].continuation == "Ġstone Ġbridge", "the first new token comes from the prompt"
+    (edit,) = everywhere(a_recipe(model, when="generated").edits())
+    assert edit.when == "all"
+
+
+def test_a_recipe_behind_the_stream_is_refused(model: Model):
+    late = RecipeEdit(site="final_norm", vector=(1.0,) * model.d_model)
+    prepared = Prepared(recipe=Recipe(name="d", edits=(late,)), dictionaries={}, units={})
+    with pytest.raises(BadConfig, match="acts at 'final_norm'"):
+        recipe_response(model, prepared, some_text(model), config=CONFIG)

@@ -1,7 +1,7 @@
 """Things to show, with hostile text wherever a corpus or a model could put some."""
 
 from hooke.directions.arms import Said
-from hooke.directions.response import Arm, Dose, DoseResponse, PromotedToken, judge
+from hooke.directions.response import Arm, Dose, DoseResponse, Limits, PromotedToken, Usable, judge
 from hooke.evaluate.loss_recovered import Losses, Spliced
 from hooke.evaluate.reconstruction import Densities, Fidelity, Reconstruction
 from hooke.features.card import (
@@ -73,6 +73,7 @@ def arm(name: str, gains: tuple[float, ...]) -> Arm:
         Dose(
             strength=float(place + 1), mass=around(0.1 + gain), gain=around(gain), target_gain=around(gain),
             perplexity=around(20.0), perplexity_ratio=around(1.0 + gain), continuation=f" {name} {HOSTILE}",
+            kl=around(gain), wrong_way=around(0.1), distinct=around(0.9), distinct_change=around(0.0), relative=gain,
         )
         for place, gain in enumerate(gains)
     )  # fmt: skip
@@ -85,6 +86,7 @@ def response(*, n_controls: int = 3) -> DoseResponse:
     return DoseResponse(
         name="resid_post.0/7@d", model="m", site="resid_post.0", unit=8.0, norm=8.0, selection_strength=1.0,
         baseline_mass=around(0.1), baseline_perplexity=around(20.0), prompt=f"I went {HOSTILE}",
+        baseline_distinct=around(0.95), n_continued=8, limits=Limits(), usable=Usable(reason=HOSTILE),
         baseline_continuation=f" home {HOSTILE}", treated=treated, controls=controls, n_prompts=12, n_windows=8,
         n_tokens=100, text="default:heldout", verdict=judge(treated, controls, smallest_gain=0.01, limit=1.0), seed=0,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from hooke.cli.claims import claims
 from hooke.cli.feature import fetch_text, show_card
 from hooke.cli.options import Everywhere, IndexOptions, ModelOptions
 from hooke.cli.search import by_text, labels_of
-from hooke.cli.steer import respond, show_response
+from hooke.cli.steer_response import respond, show_response
 from hooke.cli.terminal import note, table, title
 from hooke.dictionaries.load import DEFAULT_STARTER
 from hooke.errors import BadRequest
@@ -109,9 +109,11 @@ def make_dictionary(model: "hooke.models.model.Model", lab: Lab, n_tokens: int, 
 
 def tour(model: "hooke.models.model.Model", index: "hooke.features.query.Index") -> dict[str, Any]:
     """Everything that the quickstart shows, measured now."""
+    from hooke.directions.steer_config import SteerConfig
     from hooke.evaluate.reconstruction import ReconstructionConfig, reconstruction
     from hooke.text.corpora import open_corpus
 
+    steering = SteerConfig(strengths=STRENGTHS, n_continued=4, max_tokens=16)
     config = ReconstructionConfig(n_tokens=16_384, n_loss_windows=8)
     measured = reconstruction(model, index.dictionary, open_corpus("default:heldout"), config=config)
     hits = index.search(WORDS, 8) or index.ranked("score", 8, max_density=0.01)
@@ -122,7 +124,7 @@ def tour(model: "hooke.models.model.Model", index: "hooke.features.query.Index")
         "hits": hits,
         "card": index.card(hits[0].feature),
         "reading": index.active_on(model, SENTENCE, n=6),
-        "steered": [respond(model, index, hit.feature, strengths=STRENGTHS) for hit in chosen],
+        "steered": [respond(model, index, hit.feature, config=steering) for hit in chosen],
         "steered_labels": [hit.label.text if hit.label else "no label" for hit in chosen],
         "steered_rule": rule,
     }

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     import hooke.directions.response
     import hooke.features.query
     import hooke.models.model
-    import hooke.text.windows
-
-HELD_OUT = "default/wiki-en:heldout"
-
 
 PROMPT = "Yesterday I went to"
 
@@ -61,9 +57,11 @@ def steer(
         What the model goes on with.
     strengths
         In units of the feature's largest activation, 0.5, 1 and 2 unless given; negative ones turn it down. Of a
-        direction, shares of the stream's median length, 0.1, 0.2 and 0.4 unless given.
+        direction, shares of the stream's median length, 0.1, 0.2 and 0.4 unless given. Of a recipe, factors on its
+        own, in the dose-response.
     dose_response
-        Measure strength against the probability of the tokens that it promotes and against perplexity, too.
+        Measure dose by dose what it does and what it costs, beside random directions, and between which doses it can be
+        used.
     edits
         A JSON file of further edits that are in force in every arm but the baseline.
     recipe
@@ -75,6 +73,7 @@ def steer(
     seed
         Seed of the random directions.
     """
+    from hooke.cli.steer_response import respond, show_response
     from hooke.dictionaries.carried import carried_words
 
     if direction is not None:
@@ -83,8 +82,16 @@ def steer(
             loading, everywhere,
         )  # fmt: skip
     if recipe is not None:
-        return _steer_by_recipe(
-            recipe, feature, prompt, edits, dose_response, max_tokens, seed, where, loading, everywhere
+        from hooke.cli.steer_recipe import steer_recipe
+
+        if edits is not None or (feature and prompt != PROMPT):
+            raise BadRequest(
+                "A recipe is steered by itself.",
+                "Found it with a feature or --edits.",
+                "Write: hooke steer PROMPT --recipe FILE",
+            )
+        return steer_recipe(
+            recipe, feature or prompt, strengths, dose_response, max_tokens, seed, where, loading, everywhere
         )
     if not feature:
         raise BadRequest("Nothing to steer with.", "", "Give a feature, site/number, or --recipe FILE.")
@@ -95,7 +102,7 @@ def steer(
     strengths = chosen_strengths(strengths, (0.5, 1.0, 2.0))
     model = where.load_model(index, loading, everywhere.lab)
     said = _say_all(model, index, address.index, prompt, strengths, more, max_tokens, seed)
-    measured = respond(model, index, address.index, strengths=None, seed=seed) if dose_response else None
+    measured = respond(model, index, address.index, seed=seed) if dose_response else None
     label = card.label.text if card.label else "no label"
     shown = [title(index.address(address.index), label), said_table(said)]
     shown.append(note("surprise: nats per token of the text under the model without edits"))
@@ -135,62 +142,6 @@ def _steer_by_direction(
     return steer_direction(
         direction, said, strengths, dose_response, more, max_tokens, seed, where.model, loading, everywhere
     )
-
-
-def _steer_by_recipe(
-    path: Path,
-    words: str,
-    prompt: str,
-    edits: Path | None,
-    dose_response: bool,
-    max_tokens: int,
-    seed: int,
-    where: IndexOptions,
-    loading: ModelOptions,
-    everywhere: Everywhere,
-) -> Answer:
-    from hooke.dictionaries.carried import carried_words
-    from hooke.directions.measures import NOTE, measure
-    from hooke.directions.recipe import read_recipe, warnings_of
-    from hooke.directions.speak import ARMS
-    from hooke.directions.sweep import Prepared, SpeakConfig, texts_of
-
-    if edits is not None or dose_response or (words and prompt != PROMPT) or where.html:
-        raise BadRequest(
-            "A recipe is steered by itself.",
-            "Found it with a feature, --edits, --dose-response or --html.",
-            "Write: hooke steer PROMPT --recipe FILE",
-        )
-    recipe, said = read_recipe(path), words or prompt
-    indexes = {name: where.open(everywhere.lab, dictionary=name) for name in recipe.dictionaries}
-    index = next(iter(indexes.values()), None) or where.open(everywhere.lab)
-    model = where.load_model(index, loading, everywhere.lab)
-    units = {name: float(indexes[name.dictionary or ""].card(name.index).max) for name in recipe.features}
-    dictionaries = {name: one.dictionary for name, one in indexes.items()}
-    prepared = Prepared(recipe=recipe, dictionaries=dictionaries, units=units)
-    config = SpeakConfig(max_tokens=max_tokens, seed=seed)
-    voices, promoted = prepared.voices(ARMS, config), prepared.promoted(model)
-    spoken = [word for step in prepared.speak(model, model.tokenize(said), voices, promoted, config) for word in step]
-    texts = {arm: texts_of(spoken, voices, arm) for arm in ARMS}
-    found = {arm: measure(texts[arm], unit=prepared.unit, seed=seed) for arm in ARMS}
-    plain = {arm: ["".join(word.text for word in text) for text in texts[arm]] for arm in ARMS}
-    cautions = warnings_of(recipe, units)
-    rows = [
-        (
-            arm,
-            number(found[arm].perplexity.value),
-            number(found[arm].kl.value),
-            number(found[arm].activation.value),
-            one,
-        )
-        for arm in ARMS
-        for one in plain[arm]
-    ]
-    columns = ("", "perplexity>", "kl>", "activation>", "the model goes on")
-    said_of = [note(f"{name}: {carried_words(name, everywhere.lab)}") for name in indexes]
-    shown = (title(recipe.name), table(columns, rows), *(note(text) for _, text in cautions), note(NOTE), *said_of)
-    data = {"recipe": recipe, "prompt": said, "texts": plain, "measures": found}
-    return Answer(data=data | {"warnings": [text for _, text in cautions]}, shown=shown)
 
 
 def _page(
@@ -275,66 +226,3 @@ def said_table(said: Sequence["hooke.directions.arms.Said"]) -> RenderableType:
     """Arm by arm, what the model says."""
     rows = [(one.name, number(one.strength), number(one.surprise), one.text) for one in said]
     return table(("", "strength>", "surprise>", "the model goes on"), rows)
-
-
-def respond(
-    model: "hooke.models.model.Model",
-    index: "hooke.features.query.Index",
-    feature: int,
-    *,
-    strengths: tuple[float, ...] | None,
-    seed: int = 0,
-) -> "hooke.directions.response.DoseResponse":
-    """The dose-response of one feature of an index, on held-out prose of the default corpus."""
-    import torch
-
-    from hooke.dictionaries.crosscoders import rows_at
-    from hooke.directions.steer import SteerConfig, dose_response
-    from hooke.sites import parse_site
-    from hooke.text.corpora import open_corpus
-    from hooke.text.windows import WindowConfig, windows
-
-    site = parse_site(index.manifest.site)
-    text = next(windows(open_corpus(HELD_OUT), model.tokenizer, WindowConfig(context=64, batch=8)))
-    return dose_response(
-        model,
-        site,
-        rows_at(index.dictionary, torch.tensor([feature]), site, index.manifest.model)[0],
-        text,
-        name=index.address(feature),
-        unit=float(index.card(feature).max),
-        text_name=HELD_OUT,
-        config=SteerConfig(seed=seed) if strengths is None else SteerConfig(seed=seed, strengths=strengths),
-    )
-
-
-def show_response(response: "hooke.directions.response.DoseResponse") -> tuple[RenderableType, ...]:
-    """Dose by dose: gain, price, the strongest random direction beside both, and what the model says."""
-    rows = []
-    for place, dose in enumerate(response.treated.doses):
-        controls = [arm.doses[place] for arm in response.controls]
-        rows.append(
-            (
-                number(dose.strength),
-                f"{dose.gain.value:+.3f}",
-                f"{dose.gain.interval[0]:+.3f} to {dose.gain.interval[1]:+.3f}",
-                f"{max((one.gain.value for one in controls), default=float('nan')):+.3f}",
-                f"{dose.perplexity_ratio.value:.2f}",
-                f"{max((one.perplexity_ratio.value for one in controls), default=float('nan')):.2f}",
-                dose.continuation,
-            )
-        )
-    columns = ("strength>", "gain>", "95 % interval", "random>", "perplexity ×>", "random>", "the model goes on")
-    promoted = " ".join(repr(one.text) for one in response.treated.promoted)
-    about = (
-        f"gain: rise in probability of the promoted tokens on {response.n_prompts} other prompts · perplexity × that "
-        f"without the edit, {response.n_tokens} tokens of {response.text} · random: the largest of "
-        f"{len(response.controls)} random directions of the same norm, each with its own tokens"
-    )
-    return (
-        title(response.name, response.verdict.outcome),
-        note(f"{response.verdict.reason}. Promotes {promoted}"),
-        table(columns, rows),
-        note(f"no edit: {response.prompt}{response.baseline_continuation}"),
-        note(about),
-    )

@@ -37,6 +37,16 @@ class Dose:
     """Perplexity of held-out text with the edit in force."""
     perplexity_ratio: Estimate
     """The same divided by what it is without the edit, window by window."""
+    kl: Estimate
+    """Divergence of the edited prediction from the unedited one on that text, nats per token."""
+    wrong_way: Estimate
+    """Share of the measurement prompts on which the mass moved against the dose's sign, by Wilson's interval."""
+    distinct: Estimate
+    """Share of neighbouring pairs of tokens of the continuations that are distinct."""
+    distinct_change: Estimate
+    """The same minus what it is without the edit, prompt by prompt."""
+    relative: float
+    """How long what is added is, as a share of the median length of the stream there."""
     continuation: str
     """How the model goes on with the example prompt, each time the likeliest token; empty where it was not asked."""
 
@@ -66,6 +76,34 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a usable dose may cost, and what it must do."""
+
+    gain: float = 0.01
+    """Gain in probability that the effect must surely exceed, besides all that random directions reach."""
+    perplexity: float = 1.0
+    """Rise in perplexity, as a share."""
+    kl: float = 0.5
+    """Divergence from the unedited model on held-out text, nats per token."""
+    distinct: float = 0.25
+    """Fall in the share of distinct pairs of the continuations."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usable:
+    """The doses between which a direction can be used, by the rule of `hooke.directions.usable`."""
+
+    low: float | None = None
+    """The smallest in size; None where there is none."""
+    high: float | None = None
+    """The largest in size."""
+    relative: tuple[float, float] | None = None
+    """Both as shares of the stream's median length."""
+    reason: str = ""
+    """What decided it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DoseResponse:
     """Strength against the probability of promoted tokens and against perplexity, beside controls."""
 
@@ -74,17 +112,19 @@ class DoseResponse:
     model: str
     """The model."""
     site: str
-    """Where it is added: at every token but the first of a prompt, which holds the attention sink."""
-    unit: float
-    """Strength 1 in activation: the feature's largest."""
-    norm: float
-    """Norm of what strength 1 adds."""
+    """Where it is added: at every token but the first of a prompt, which holds the attention sink. Of a recipe, all."""
+    unit: float | None
+    """Strength 1 in activation: the feature's largest; of a direction the stream's median length, None of a recipe."""
+    norm: float | None
+    """Norm of what strength 1 adds; None of a recipe."""
     selection_strength: float
     """The strength at which each direction's promoted tokens are chosen."""
     baseline_mass: Estimate
     """Probability of the direction's promoted tokens without an edit."""
     baseline_perplexity: Estimate
     """Perplexity of the held-out text without an edit."""
+    baseline_distinct: Estimate
+    """Share of distinct pairs of the continuations without an edit."""
     prompt: str
     """The example prompt."""
     baseline_continuation: str
@@ -95,6 +135,8 @@ class DoseResponse:
     """Random directions of the same norm."""
     n_prompts: int
     """Measurement prompts, the units of the intervals of masses and gains."""
+    n_continued: int
+    """Prompts that were continued, the units of the intervals of distinct pairs."""
     n_windows: int
     """Windows of held-out text, the units of the intervals of perplexities."""
     n_tokens: int
@@ -103,6 +145,10 @@ class DoseResponse:
     """Where the held-out text is from."""
     verdict: Verdict
     """Whether it steers."""
+    limits: Limits
+    """What usable doses are held against."""
+    usable: Usable
+    """Between which doses it can be used."""
     seed: int | None
     """Seed of the random directions and of the bootstrap."""
 

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hooke.directions.bench import next_log_probabilities, steered
 from hooke.directions.prompts import SELECTION
-from hooke.directions.steer import next_log_probabilities, steered
 from hooke.errors import BadRequest
 from hooke.models.model import Model
 from hooke.models.split import split_run

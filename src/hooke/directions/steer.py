@@ -1,78 +1,34 @@
-"""Dose-response of a direction: how much of it does what to the next token, and at which price in perplexity.
+"""Dose-response of a direction or a recipe: how much of it does what to the next token, and at which price.
 
-Every direction, the steered one and each random one, goes through the same: its promoted tokens are those whose mean
+Every treatment, the steered one and each random one, goes through the same: its promoted tokens are those whose mean
 log-probability rises most on the selection prompts, and what they gain is measured on other prompts. So a random
 direction is judged by its own best tokens, and none on prompts that its tokens were picked on. (Picked by the rise of
 the plain probability instead, the tokens are nearly the same for every direction: ' the', ' it', ' you'.)
 """
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
-from hooke.directions.controls import random_like
-from hooke.directions.prompts import MEASUREMENT, SELECTION
-from hooke.directions.response import Arm, Dose, DoseResponse, PromotedToken, judge
-from hooke.errors import BadConfig, ShapeMismatch
-from hooke.findings import Estimate, estimate
-from hooke.models.edits import Add
+from hooke.directions.bench import Bench, Treatment, targets_of
+from hooke.directions.controls import random_edits, random_like
+from hooke.directions.response import Arm, Dose, DoseResponse, judge
+from hooke.directions.steer_config import SteerConfig
+from hooke.directions.sweep import Prepared
+from hooke.directions.usable import usable_interval
+from hooke.errors import BadConfig, BadRequest, ShapeMismatch
+from hooke.models.apply import compile_edits
+from hooke.models.edits import Add, Edit
 from hooke.models.model import Model
-from hooke.models.split import SplitRun, split_run
 from hooke.progress import track
 from hooke.sites import Site
 from hooke.text.windows import Windows
 
 # The first token of a prompt holds the attention sink: its stream is a hundred times as long and means something else.
 POSITIONS = "1:"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SteerConfig:
-    """How a direction is steered and measured."""
-
-    strengths: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-    """Doses, in units of the feature's largest activation."""
-    n_promoted: int = 10
-    """Promoted tokens of each direction."""
-    n_controls: int = 3
-    """Random directions of the same norm."""
-    smallest_gain: float = 0.01
-    """Gain in probability below which an effect is none worth the name, however sure it is."""
-    perplexity_limit: float = 1.0
-    """Rise in perplexity, as a share, up to which a dose counts as affordable."""
-    selection: tuple[str, ...] = SELECTION
-    """Prompts that promoted tokens are chosen on."""
-    measurement: tuple[str, ...] = MEASUREMENT
-    """Prompts that they are measured on."""
-    prompt: str = "Yesterday I went to"
-    """Prompt that is continued for reading."""
-    max_tokens: int = 16
-    """Tokens of each continuation; 0 for none."""
-    seed: int = 0
-    """Seed of the random directions and of the bootstrap."""
-
-    def __post_init__(self) -> None:
-        if not self.strengths or not all(np.isfinite(self.strengths)) or 0 in self.strengths:
-            raise BadConfig(f"Strengths cannot be {self.strengths}.", "", "Give one or more numbers other than 0.")
-        if self.n_promoted < 1 or self.n_controls < 0 or self.max_tokens < 0:
-            raise BadConfig(
-                "Steering needs at least one promoted token, and no negative numbers.",
-                f"n_promoted {self.n_promoted}, n_controls {self.n_controls}, max_tokens {self.max_tokens}.",
-                "",
-            )
-        if set(self.selection) & set(self.measurement):
-            raise BadConfig("Selection and measurement share a prompt.", "", "Measure on other prompts.")
-
-    @property
-    def selection_strength(self) -> float:
-        """The strength nearest to 1, at which promoted tokens are chosen."""
-        return min(self.strengths, key=lambda strength: abs(strength - 1))
 
 
 def dose_response(
@@ -90,7 +46,7 @@ def dose_response(
 
     Args:
         direction: a feature's decoder row, or any other direction at the site.
-        text: held-out windows that perplexity is measured on.
+        text: held-out windows that perplexity and divergence are measured on.
         unit: the feature's largest activation.
 
     Raises:
@@ -106,160 +62,120 @@ def dose_response(
         )
     # Each direction has its own random ones, so that several responses are not all beside the same three.
     generator = np.random.default_rng([config.seed, zlib.crc32(name.encode())])
-    step = unit * direction.detach().to(model.device, torch.float32)
-    steps = {name: step} | {
-        f"random {number}": random_like(step, generator=generator) for number in range(1, config.n_controls + 1)
-    }
-    bench = _Bench.open(model, site, text, config)
-    promoted = {arm: bench.promoted(one) for arm, one in steps.items()}
-    tokens = {arm: [one.token for one in chosen] for arm, chosen in promoted.items()}
-    jobs = [(arm, strength) for arm in steps for strength in config.strengths]
-    doses: dict[str, list[Dose]] = {arm: [] for arm in steps}
-    for arm, strength in track(jobs, f"steer {name}", unit="doses"):
-        says = config.max_tokens if arm in list(steps)[:2] else 0
-        measured = bench.measure(strength, steps[arm], tokens[arm], tokens[name], says, generator)
-        doses[arm].append(measured)
-    treated, *controls = [Arm(name=arm, promoted=promoted[arm], doses=tuple(doses[arm])) for arm in steps]
-    return DoseResponse(
-        name=name,
-        model=model.name,
-        site=str(site),
-        unit=float(unit),
-        norm=float(step.norm()),
-        selection_strength=config.selection_strength,
-        baseline_mass=estimate(_mass(bench.base_probabilities, tokens[name]), generator=generator),
-        baseline_perplexity=_perplexity(bench.base_losses, generator),
-        prompt=config.prompt,
-        baseline_continuation=bench.said(None),
-        treated=treated,
-        controls=tuple(controls),
-        n_prompts=len(config.measurement),
-        n_windows=len(text.tokens),
-        n_tokens=int(_targets(text).sum()),
-        text=text_name,
-        verdict=judge(treated, controls, smallest_gain=config.smallest_gain, limit=config.perplexity_limit),
-        seed=config.seed,
+    step = unit * direction.detach().to(model.device).float()
+    steps = {name: step} | {arm: random_like(step, generator=generator) for arm in _control_names(config)}
+    bench = Bench.open(model, site, text, config)
+    treatments = [Treatment(name=arm, edits=_adding(site, one), step=one) for arm, one in steps.items()]
+    return _drained(
+        _respond(bench, treatments, generator, site=str(site), unit=float(unit), norm=float(step.norm()), of=text_name),
+        treatments,
+        config,
     )
 
 
-@dataclass(frozen=True)
-class _Bench:
-    """The three unedited runs that every dose is compared with."""
+def recipe_response(
+    model: Model, prepared: Prepared, text: Windows, *, text_name: str = "", config: SteerConfig | None = None
+) -> DoseResponse:
+    """The response to a recipe with a factor on its strengths, beside itself with random directions.
 
-    model: Model
-    site: Site
-    config: SteerConfig
-    text: Windows
-    selection: SplitRun
-    measurement: SplitRun
-    windows: SplitRun
-    base_log_probabilities: Float[Tensor, "selected vocab"]
-    base_probabilities: Float[Tensor, "measured vocab"]
-    base_losses: Float[Tensor, " window"]
+    What a text that is read cannot show, the recipe's phase and plan over new tokens, is left out on texts, and is in
+    force in continuations.
 
-    @staticmethod
-    def open(model: Model, site: Site, text: Windows, config: SteerConfig) -> "_Bench":
-        """The unedited runs."""
-        selection = split_run(model, list(config.selection), site)
-        measurement = split_run(model, list(config.measurement), site)
-        windows = split_run(model, text.tokens, site)
-        return _Bench(
-            model,
-            site,
-            config,
-            text,
-            selection,
-            measurement,
-            windows,
-            next_log_probabilities(selection, selection.final),
-            next_log_probabilities(measurement, measurement.final).exp(),
-            window_losses(windows, windows.final, text),
+    Raises:
+        BadConfig: it acts behind the last residual stream.
+        BadRequest: it has no random twin.
+        UnknownSite, UnsupportedModel, UnknownName, ShapeMismatch: it does not fit the model.
+    """
+    config = config or SteerConfig()
+    steps = recipe_steps(model, prepared, text, text_name=text_name, config=config)
+    return _drained(steps, [prepared.recipe.name, *_control_names(config)], config)
+
+
+def recipe_steps(
+    model: Model, prepared: Prepared, text: Windows, *, text_name: str = "", config: SteerConfig
+) -> Iterator[DoseResponse | None]:
+    """The same as `recipe_response`, dose by dose: None after each, then the response. Raises the same."""
+    name, dictionaries = prepared.recipe.name, prepared.dictionaries
+    seed = [config.seed, zlib.crc32(name.encode())]
+    last = Site("resid_post", model.n_layers - 1)
+    sites = sorted(compile_edits(model, prepared.edits(), dictionaries.values()), key=lambda one: one.depth)
+    if sites[-1].depth > last.depth:
+        raise BadConfig(
+            f"'{name}' cannot be measured in doses.", f"It acts at '{sites[-1]}'.", f"Act at '{last}' or before it."
         )
 
-    def promoted(self, step: Tensor) -> tuple[PromotedToken, ...]:
-        """The tokens whose mean log-probability rises most on the selection prompts."""
-        final = steered(self.selection, self.config.selection_strength * step)
-        rises = (next_log_probabilities(self.selection, final) - self.base_log_probabilities).mean(0)
-        best = rises.topk(min(self.config.n_promoted, len(rises)))
-        return tuple(
-            PromotedToken(token=token, text=_token_text(self.model, token), rise=rise)
-            for token, rise in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        )
+    def random(number: int, strength: float) -> tuple[Edit, ...]:
+        # The same draws at each strength, so that an arm is one set of directions.
+        drawn = random_edits(prepared.edits(strength), dictionaries, generator=np.random.default_rng([*seed, number]))
+        if drawn is None:
+            raise BadRequest("These edits have no random twin.", "", "Measure others.")
+        return tuple(drawn)
 
-    def measure(
-        self,
-        strength: float,
-        step: Tensor,
-        own: list[int],
-        target: list[int],
-        max_tokens: int,
-        generator: np.random.Generator,
-    ) -> Dose:
-        """One direction at one strength."""
-        added = strength * step
-        found = next_log_probabilities(self.measurement, steered(self.measurement, added)).exp()
-        losses = window_losses(self.windows, steered(self.windows, added), self.text)
-        return Dose(
-            strength=strength,
-            mass=estimate(_mass(found, own), generator=generator),
-            gain=estimate(_mass(found, own) - _mass(self.base_probabilities, own), generator=generator),
-            target_gain=estimate(_mass(found, target) - _mass(self.base_probabilities, target), generator=generator),
-            perplexity=_perplexity(losses, generator),
-            perplexity_ratio=_perplexity(losses - self.base_losses, generator),
-            continuation=self.said(added) if max_tokens else "",
-        )
-
-    def said(self, added: Tensor | None) -> str:
-        """How the model goes on with the example prompt."""
-        if not self.config.max_tokens:
-            return ""
-        edits = [] if added is None else [Add(site=str(self.site), vector=added, positions=POSITIONS)]
-        return str(self.model.generate(self.config.prompt, edits=edits, max_tokens=self.config.max_tokens))
+    treatments = [Treatment(name=name, edits=prepared.edits)]
+    for number, arm in enumerate(_control_names(config)):
+        treatments.append(Treatment(name=arm, edits=lambda strength, number=number: random(number, strength)))
+    bench = Bench.open(model, last, text, config, dictionaries)
+    where = ", ".join(map(str, sites))
+    yield from _respond(bench, treatments, np.random.default_rng(seed), site=where, unit=None, norm=None, of=text_name)
 
 
-def steered(run: SplitRun, added: Float[Tensor, "*batch width"]) -> Float[Tensor, "_ pos d_model"]:
-    """The last residual stream with a vector added at the site, one for all prompts or one for each."""
-    chosen = run.tokens.mask.clone()
-    chosen[:, 0] = False
-    step = chosen[..., None] * added.to(run.value).reshape(-1, 1, added.shape[-1])
-    return run.final_after(run.value + step.view_as(run.value))
+def _control_names(config: SteerConfig) -> list[str]:
+    return [f"random {number}" for number in range(1, config.n_controls + 1)]
 
 
-def next_log_probabilities(run: SplitRun, final: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "prompt vocab"]:
-    """Log-probabilities of the token after each prompt."""
-    rows = torch.arange(len(final), device=final.device)
-    with torch.no_grad():
-        return run.model.unembed(final[rows, run.tokens.lengths - 1]).float().log_softmax(-1).cpu()
+def _adding(site: Site, step: Tensor):  # noqa: ANN202
+    return lambda strength: (Add(site=str(site), vector=step, scale=strength, positions=POSITIONS),)
 
 
-def _mass(probabilities: Float[Tensor, "prompt vocab"], tokens: Sequence[int]) -> Float[np.ndarray, " prompt"]:
-    return probabilities[:, list(tokens)].sum(-1).double().numpy()
+def _drained(steps: Iterator[DoseResponse | None], arms: Sequence[object], config: SteerConfig) -> DoseResponse:
+    """The response at the end of its steps, with their progress shown."""
+    total = len(arms) * len(config.strengths) + 1
+    *_, response = track(steps, "steer", total=total, unit="doses")
+    assert response is not None
+    return response
 
 
-def _targets(text: Windows) -> Tensor:
-    """Which tokens are predicted: those that count, from position 2 on, so that an edited position predicts each."""
-    targets = text.counted.clone()
-    targets[:, :2] = False
-    return targets
-
-
-def window_losses(run: SplitRun, final: Float[Tensor, "window pos d_model"], text: Windows) -> Float[Tensor, " window"]:
-    """Mean cross-entropy of the tokens of each window, in nats."""
-    targets = _targets(text)
-    found = []
-    for row in range(len(final)):
-        predicted = targets[row, 1:].to(final.device)
-        with torch.no_grad():
-            logits = run.model.unembed(final[row, :-1][predicted]).float()
-        found.append(functional.cross_entropy(logits, run.tokens.ids[row, 1:][predicted]).double().cpu())
-    return torch.stack(found)
-
-
-def _perplexity(losses: Float[Tensor, " window"], generator: np.random.Generator) -> Estimate:
-    return estimate(losses.numpy(), generator=generator, statistic=lambda samples: np.exp(samples.mean(axis=-1)))
-
-
-def _token_text(model: Model, token: int) -> str:
-    if model.tokenizer is None:
-        return str(token)
-    return str(model.tokenizer.decode([token]))
+def _respond(
+    bench: Bench,
+    treatments: Sequence[Treatment],
+    generator: np.random.Generator,
+    *,
+    site: str,
+    unit: float | None,
+    norm: float | None,
+    of: str,
+) -> Iterator[DoseResponse | None]:
+    config, name = bench.config, treatments[0].name
+    promoted = {one.name: bench.promoted(one) for one in treatments}
+    tokens = {arm: [one.token for one in chosen] for arm, chosen in promoted.items()}
+    doses: dict[str, list[Dose]] = {one.name: [] for one in treatments}
+    for one in treatments:
+        for strength in config.strengths:
+            doses[one.name].append(bench.measure(one, strength, tokens[one.name], tokens[name], generator))
+            yield None
+    treated, *controls = [Arm(name=arm, promoted=promoted[arm], doses=tuple(doses[arm])) for arm in doses]
+    limits = config.limits
+    yield DoseResponse(
+        name=name,
+        model=bench.model.name,
+        site=site,
+        unit=unit,
+        norm=norm,
+        selection_strength=config.selection_strength,
+        baseline_mass=bench.base_mass(tokens[name], generator),
+        baseline_perplexity=bench.base_perplexity(generator),
+        baseline_distinct=bench.base_distinct(generator),
+        prompt=config.prompt,
+        baseline_continuation=bench.text_of(bench.base_said),
+        treated=treated,
+        controls=tuple(controls),
+        n_prompts=len(config.measurement),
+        n_continued=bench.n_continued,
+        n_windows=len(bench.text.tokens),
+        n_tokens=int(targets_of(bench.text).sum()),
+        text=of,
+        verdict=judge(treated, controls, smallest_gain=limits.gain, limit=limits.perplexity),
+        limits=limits,
+        usable=usable_interval(treated, controls, limits),
+        seed=config.seed,
+    )

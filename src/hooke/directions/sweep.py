@@ -8,6 +8,7 @@ from hooke.directions.measures import Measures, measure
 from hooke.directions.promoted import promoted_tokens
 from hooke.directions.recipe import Recipe, bind
 from hooke.directions.speak import Voice, Word, speak, voices_of, watching
+from hooke.models.edits import Edit
 from hooke.models.generate import Sampling
 from hooke.models.model import Model, Tokens
 from hooke.sites import FeatureName
@@ -52,12 +53,16 @@ class Prepared:
 
     def promoted(self, model: Model) -> list[int]:
         """Tokens that the recipe makes likelier after neutral prompts."""
-        return promoted_tokens(model, bind(self.recipe, self.dictionaries, self.units), self.dictionaries)
+        return promoted_tokens(model, self.edits(), self.dictionaries)
+
+    def edits(self, factor: float = 1.0) -> tuple[Edit, ...]:
+        """Its edits with a factor on the strengths."""
+        return bind(self.recipe, self.dictionaries, self.units, factor=factor)
 
     def voices(self, arms: Sequence[str], config: SpeakConfig, *, factor: float = 1.0) -> list[Voice]:
         """The texts of each arm, with `factor` on the strengths."""
         return voices_of(
-            bind(self.recipe, self.dictionaries, self.units, factor=factor),
+            self.edits(factor),
             self.dictionaries,
             arms=arms,
             samples=config.samples,

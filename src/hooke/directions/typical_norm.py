@@ -2,7 +2,11 @@
 
 from hooke.models.model import Model
 from hooke.sites import Site
-from hooke.text.windows import Windows
+from hooke.text.corpora import open_corpus
+from hooke.text.windows import WindowConfig, Windows, windows
+
+HELD_OUT = "default/wiki-en:heldout"
+"""What lengths, perplexities and divergences are measured on."""
 
 
 def typical_norm(model: Model, site: Site, text: Windows) -> float:
@@ -15,3 +19,8 @@ def typical_norm(model: Model, site: Site, text: Windows) -> float:
     """
     run = model.run(text.tokens, capture=[site], logits=False)
     return float(run.rows(site).cpu()[text.counted].norm(dim=-1).median())
+
+
+def held_out(model: Model) -> Windows:
+    """Windows of prose that nothing was trained on."""
+    return next(windows(open_corpus(HELD_OUT), model.tokenizer, WindowConfig(context=64, batch=8)))

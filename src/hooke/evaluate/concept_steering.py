@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from hooke.dictionaries import Dictionary
+from hooke.directions.bench import steered, window_losses
 from hooke.directions.controls import random_like
-from hooke.directions.steer import steered, window_losses
 from hooke.errors import BadConfig, BadRequest
 from hooke.evaluate.concept_features import Candidate
 from hooke.evaluate.concept_groups import split_groups

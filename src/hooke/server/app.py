@@ -25,6 +25,7 @@ from hooke.server.residents import Residents
 from hooke.server.routes import (
     alerts,
     discovery,
+    dose_response,
     features,
     graph_answers,
     graphs,
@@ -60,6 +61,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     models.router,
     prompts.router,
     steering.router,
+    dose_response.router,
     runs.router,
     graphs.router,
     graph_answers.router,

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from hooke.directions.bench import next_log_probabilities
 from hooke.directions.controls import random_like
-from hooke.directions.steer import next_log_probabilities
 from hooke.directions.typical_norm import typical_norm
 from hooke.findings import Finding, bootstrap_interval, estimate_ratio
 from hooke.models.model import Model

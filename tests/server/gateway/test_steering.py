@@ -5,6 +5,7 @@ from hooke.directions.recipe import Recipe, RecipeEdit, save_recipe
 from hooke.errors import BadConfig, BadRequest, ShapeMismatch, UnknownName, UnsupportedModel
 from hooke.models.edits import Add
 from hooke.models.model import Model
+from hooke.models.scope import Schedule
 from hooke.server.gateway.steering import register
 from tests.cli.tiny_lab import TinyLab
 from tests.server.gateway.tiny_gateway import PUSH
@@ -54,3 +55,11 @@ def test_what_does_not_fit_is_refused_before_anybody_asks(gateway_lab: TinyLab, 
     save_recipe(lab, Recipe(name="wide", edits=(wide,)))
     with pytest.raises(ShapeMismatch):
         register("wide", gateway_model, lab)
+
+
+@pytest.mark.parametrize("scope", [{"when": "generated"}, {"schedule": Schedule(start=3)}])
+def test_the_dose_is_that_of_the_tokens_where_it_acts(gateway_lab: TinyLab, gateway_model: Model, scope: dict):
+    edit = RecipeEdit(site="resid_post.1", vector=tuple(PUSH), strength=2.0, **scope)
+    save_recipe(gateway_lab.lab, Recipe(name="later", edits=(edit,)))
+    found = register("later", gateway_model, gateway_lab.lab)
+    assert found.dose == pytest.approx(register("push", gateway_model, gateway_lab.lab).dose, rel=1e-4)

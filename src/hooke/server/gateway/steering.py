@@ -3,10 +3,14 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import torch
 
 from hooke.dictionaries import Dictionary, load_dictionary
+from hooke.directions.bench import everywhere
 from hooke.directions.recipe import Recipe, bind, find_recipe
+from hooke.directions.relative_dose import relative_change
 from hooke.errors import BadConfig, UnknownName
 from hooke.features.query import Index
 from hooke.lab import Lab
@@ -98,18 +102,12 @@ def _unit(feature: FeatureName, lab: Lab) -> float:
 
 
 def _dose(model: Model, edits: tuple[Edit, ...], dictionaries: Mapping[str, Dictionary]) -> float:
-    """At each edited site the typical change of a row beside the row's typical length; the largest of these."""
-    sites = tuple(compile_edits(model, edits, dictionaries.values()))
-    captured = [site for site in sites if site.kind != "logits"]
-    if not captured:
-        return float("nan")
-    plain = model.run(_MEASURED_ON, capture=captured, logits=False)
-    steered = model.run(
-        _MEASURED_ON, capture=captured, logits=False, edits=edits, dictionaries=tuple(dictionaries.values())
-    )
+    """At each edited site the typical change of a row beside the row's typical length; the largest of these.
+
+    Measured as if the edits were in force at every token, whatever they wait for.
+    """
+    edits = tuple(replace(one, given=None) for one in everywhere(edits))
+    tokens = model.tokenize(_MEASURED_ON)
     # The first token's row is unlike all others, and most recipes leave it as it is.
-    own = [plain[site][0, 1:].flatten(1).float() for site in captured]
-    changed = [steered[site][0, 1:].flatten(1).float() for site in captured]
-    return max(
-        float((b - a).norm(dim=-1).median() / a.norm(dim=-1).median()) for a, b in zip(own, changed, strict=True)
-    )
+    counted = torch.arange(tokens.ids.shape[1])[None] > 0
+    return relative_change(model, tokens, counted, edits, dictionaries)

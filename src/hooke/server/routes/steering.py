@@ -255,15 +255,15 @@ Event = tuple[str, BaseModel]
 @router.post("/steer", response_class=StreamingResponse, responses=_STREAM)
 async def steer(body: Annotated[SteerBody, Body()], here: ResidentsHere, client: ClientHere) -> StreamingResponse:
     """A prompt continued in several arms, token by token; events queue, start, warning, token, metrics, then end."""
-    prepared = await run_sync(lambda: _prepared(here, body))
-    return await _streamed(here.stream_with_model(body.model, client, lambda model: _steered(model, body, prepared)))
+    prepared = await run_sync(lambda: prepared_of(here, body.recipe))
+    return await streamed(here.stream_with_model(body.model, client, lambda model: _steered(model, body, prepared)))
 
 
 @router.post("/steer/sweep", response_class=StreamingResponse, responses=_STREAM)
 async def sweep(body: Annotated[SweepBody, Body()], here: ResidentsHere, client: ClientHere) -> StreamingResponse:
     """The recipe at several strengths; events queue, start, warning, cell (one for each strength and arm), then end."""
-    prepared = await run_sync(lambda: _prepared(here, body))
-    return await _streamed(here.stream_with_model(body.model, client, lambda model: _swept(model, body, prepared)))
+    prepared = await run_sync(lambda: prepared_of(here, body.recipe))
+    return await streamed(here.stream_with_model(body.model, client, lambda model: _swept(model, body, prepared)))
 
 
 @router.get("/recipes")
@@ -296,9 +296,9 @@ def delete_recipe(name: str, here: ResidentsHere) -> None:
     throw_away_recipe(here.lab, name)
 
 
-def _prepared(here: Residents, body: SteerBody) -> Prepared:
+def prepared_of(here: Residents, body: RecipeOut) -> Prepared:
     """The recipe with all that it needs besides the model, looked up before anything runs."""
-    recipe = _recipe(body.recipe)
+    recipe = _recipe(body)
     dictionaries = {name: here.dictionary(name) for name in recipe.dictionaries}
     units = {feature: _unit(here, feature) for feature in recipe.features}
     return Prepared(recipe=recipe, dictionaries=dictionaries, units=units)
@@ -351,7 +351,7 @@ def _swept(model: Model, body: SweepBody, prepared: Prepared) -> Iterator[Event 
         yield "cell", sent
 
 
-async def _streamed(items: AsyncIterator[Event | Waiting | None]) -> StreamingResponse:
+async def streamed(items: AsyncIterator[Event | Waiting | None]) -> StreamingResponse:
     """The stream, begun: what is refused before its first event, so without having waited, is a plain refusal."""
     first = await anext(items)
     return event_response(_from(first, items))

@@ -16,9 +16,12 @@ export class SteerSession {
   warnings = $state.raw<readonly Schemas["WarningEvent"][]>([]);
   metrics = $state.raw<Schemas["MetricsEvent"] | null>(null);
   cells = $state.raw<readonly Schemas["SweepCell"][]>([]);
+  /** Doses that are measured, of how many. */
+  progress = $state.raw<Schemas["DoseProgress"] | null>(null);
   problem = $state.raw<Problem | null>(null);
   isStopped = $state(false);
   #abort: AbortController | null = null;
+  #response: Schemas["ResponseEvent"] | null = null;
 
   get isBusy(): boolean {
     return this.state === "waiting" || this.state === "streaming";
@@ -34,6 +37,13 @@ export class SteerSession {
     return this.#run("/api/steer/sweep", body);
   }
 
+  /** Measures a recipe dose by dose; the response at the end, null where it came to none. */
+  async respond(body: Schemas["DoseBody"]): Promise<Schemas["ResponseEvent"] | null> {
+    this.#response = null;
+    await this.#run("/api/steer/dose-response", body);
+    return this.#response;
+  }
+
   /** Ends the stream; the server then stops the work. */
   stop(): void {
     if (!this.isBusy) return;
@@ -46,7 +56,7 @@ export class SteerSession {
     this.#abort?.abort();
     const own = new AbortController();
     this.#abort = own;
-    Object.assign(this, { state: "waiting", place: 0, arms: {}, start: null, warnings: [], metrics: null, cells: [], problem: null, isStopped: false });
+    Object.assign(this, { state: "waiting", place: 0, arms: {}, start: null, warnings: [], metrics: null, cells: [], progress: null, problem: null, isStopped: false });
     try {
       for await (const { event, data } of events("POST", path, { body, signal: own.signal })) {
         if (own.signal.aborted) return;
@@ -66,6 +76,10 @@ export class SteerSession {
     } else if (event === "warning") this.warnings = [...this.warnings, said as Schemas["WarningEvent"]];
     else if (event === "metrics") this.metrics = said as Schemas["MetricsEvent"];
     else if (event === "cell") this.cells = [...this.cells, said as Schemas["SweepCell"]];
+    else if (event === "dose") {
+      this.progress = said as Schemas["DoseProgress"];
+      this.state = "streaming";
+    } else if (event === "response") this.#response = said as Schemas["ResponseEvent"];
     else if (event === "problem") this.problem = new Problem({ status: 500, ...(said as object) });
     else if (event === "token") this.#addToken(said as Schemas["TokenEvent"]);
   }
