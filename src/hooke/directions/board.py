@@ -7,7 +7,7 @@ what counting words is worth, and it is the same for all rows.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -127,7 +127,7 @@ def board(
     parts = split_by_group(items, seed=seed)
     fit, held = rows.chosen([*parts.fit, *parts.validation]), rows.chosen(parts.confirmation)
     vectors = {way: make(fit, [site], _MEAN, seed).vectors[0] for way, make in _MAKERS.items()}
-    learnt = learn_direction(model, items, site, name=name, concept=name, config=_LEARNING)
+    learnt = learn_direction(model, items, site, name=name, concept=name, config=replace(_LEARNING, seed=seed))
     vectors |= {"learnt, rank 1": learnt.vector, **(given or {})}
     vectors["random direction"] = random_like(vectors["difference of means"], generator=np.random.default_rng(seed))
     unit = float(rows.rows[site].norm(dim=-1).median())

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -80,7 +81,7 @@ def running(
     **settings: Any,
 ) -> Iterator[Live]:
     """A gateway in a thread, with a key that may do everything."""
-    name = f"all-{threading.get_ident()}-{len(list(lab.lab.root.glob('*')))}-{id(settings)}"
+    name = f"all-{uuid4().hex}"
     secret = add_key(
         lab.lab, name, steering=("*",), per_minute=100_000, at_once=1000, max_strength=9.0, is_operator=True
     )
