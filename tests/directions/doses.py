@@ -21,8 +21,8 @@ def arm(name: str, gains: dict[float, float], ratios: dict[float, float]) -> Arm
             perplexity_ratio=around(ratios[strength]),
             kl=around(0.1 * ratios[strength]),
             wrong_way=around(0.1),
-            distinct=around(0.9 / ratios[strength]),
-            distinct_change=around(0.9 / ratios[strength] - 0.9),
+            distinct=around(0.9),
+            distinct_change=around(0.0),
             relative=0.1 * strength,
             continuation="",
         )

@@ -49,6 +49,10 @@ def treatment(model: Model, *, is_quick: bool) -> Treatment:
     return Treatment(name="d", edits=lambda strength: (edit_of(model, strength),), step=step if is_quick else None)
 
 
+def ids_of(model: Model, text: str) -> list[int]:
+    return model.tokenizer.convert_tokens_to_ids(text.split())
+
+
 def measured(bench: Bench, model: Model, strength: float, *, is_quick: bool = True) -> Dose:
     token = model.tokenizer.convert_tokens_to_ids("Ġbridge")
     return bench.measure(treatment(model, is_quick=is_quick), strength, [token], [token], np.random.default_rng(0))
@@ -70,8 +74,10 @@ def test_the_wrong_way_is_down_for_a_dose_up_and_up_for_a_dose_down(bench: Bench
     against = measured(bench, model, -1.0)
     assert against.gain.value < 0
     assert against.wrong_way.value == 0
-    wrong = bench.measure(treatment(model, is_quick=True), 1.0, [0], [0], np.random.default_rng(0)).wrong_way
-    assert wrong.value == 1, "another token loses what the pushed one gains"
+    # The model says each prompt's last word again; that loses what the pushed word gains.
+    last = [model.tokenizer(one, add_special_tokens=False)["input_ids"][-1] for one in CONFIG.measurement]
+    wrong = bench.measure(treatment(model, is_quick=True), 1.0, last, last, np.random.default_rng(0)).wrong_way
+    assert wrong.value == 1
     assert wrong.interval == share_interval(1.0, 3)
 
 
@@ -81,7 +87,7 @@ def test_continuations_are_the_steered_models_and_their_pairs_are_counted(bench:
     said = model.generate(prompts, edits=[edit_of(model, 3.0)], max_tokens=4)
     assert dose.continuation == said[0] == "Ġbridge Ġbridge Ġbridge Ġbridge"
     plain = model.generate(prompts, max_tokens=4)
-    pairs = [np.mean([distinct_pairs(text.split()) for text in texts]) for texts in (said, plain)]  # pyright: ignore[reportArgumentType]
+    pairs = [np.mean([distinct_pairs(ids_of(model, text)) for text in texts]) for texts in (said, plain)]
     assert dose.distinct.value == pytest.approx(pairs[0])
     assert dose.distinct_change.value == pytest.approx(pairs[0] - pairs[1])
 

@@ -82,16 +82,8 @@ def steer(
             loading, everywhere,
         )  # fmt: skip
     if recipe is not None:
-        from hooke.cli.steer_recipe import steer_recipe
-
-        if edits is not None or (feature and prompt != PROMPT):
-            raise BadRequest(
-                "A recipe is steered by itself.",
-                "Found it with a feature or --edits.",
-                "Write: hooke steer PROMPT --recipe FILE",
-            )
-        return steer_recipe(
-            recipe, feature or prompt, strengths, dose_response, max_tokens, seed, where, loading, everywhere
+        return _steer_by_recipe(
+            recipe, feature, prompt, edits, strengths, dose_response, max_tokens, seed, where, loading, everywhere
         )
     if not feature:
         raise BadRequest("Nothing to steer with.", "", "Give a feature, site/number, or --recipe FILE.")
@@ -142,6 +134,30 @@ def _steer_by_direction(
     return steer_direction(
         direction, said, strengths, dose_response, more, max_tokens, seed, where.model, loading, everywhere
     )
+
+
+def _steer_by_recipe(
+    recipe: Path,
+    words: str,
+    prompt: str,
+    edits: Path | None,
+    strengths: tuple[float, ...],
+    dose_response: bool,
+    max_tokens: int,
+    seed: int,
+    where: IndexOptions,
+    loading: ModelOptions,
+    everywhere: Everywhere,
+) -> Answer:
+    from hooke.cli.steer_recipe import steer_recipe
+
+    if edits is not None or (words and prompt != PROMPT):
+        raise BadRequest(
+            "A recipe is steered by itself.",
+            "Found it with a feature or --edits.",
+            "Write: hooke steer PROMPT --recipe FILE",
+        )
+    return steer_recipe(recipe, words or prompt, strengths, dose_response, max_tokens, seed, where, loading, everywhere)
 
 
 def _page(

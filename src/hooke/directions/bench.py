@@ -51,7 +51,7 @@ class Bench:
     base_log_probabilities: Float[Tensor, "selected vocab"]
     base_probabilities: Float[Tensor, "measured vocab"]
     base_losses: Float[Tensor, " window"]
-    base_predictions: tuple[Float[Tensor, "token vocab"], ...]
+    base_predictions: tuple[Float[Tensor, "_ vocab"], ...]
     """Log-probabilities of each token that counts, window by window."""
     base_said: list[list[int]]
     """Continuations, the example prompt's first."""
