@@ -99,6 +99,29 @@ export function writeRecipe(recipe: Recipe): string {
   return `${JSON.stringify({ name: recipe.name, edits }, null, 2)}\n`;
 }
 
+/** A program that does the same with the exported file. */
+export function writePython(recipe: Recipe, model: string): string {
+  return `from pathlib import Path
+
+import hooke
+from hooke.directions.recipe import bind, read_recipe
+
+lab = hooke.open_lab()
+model = hooke.load(${JSON.stringify(model)}, lab=lab)
+recipe = read_recipe(Path(${JSON.stringify(`${recipe.name}.json`)}))
+dictionaries = {name: hooke.load_dictionary(name, lab=lab) for name in recipe.dictionaries}
+indexes = {name: hooke.Index.open(name, lab=lab) for name in recipe.dictionaries}
+units = {one: float(indexes[one.dictionary].card(one.index).max) for one in recipe.features}
+edits = bind(recipe, dictionaries, units)
+print(model.generate("Yesterday I went to", edits=edits, dictionaries=dictionaries.values()))
+`;
+}
+
+/** The command that offers the saved recipe to the gateway's clients, from nothing to what it says. */
+export function gatewayCommand(recipe: Recipe, model: string): string {
+  return `hooke gateway serve ${model} --steer ${recipe.name}=0:1`;
+}
+
 /** A name that may be a file's: letters, digits, dot, dash, underscore. */
 export function safeName(text: string): string {
   return text.trim().replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 80) || "recipe";

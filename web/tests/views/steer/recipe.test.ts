@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { partOf, readParts, readRecipe, safeName, shared, writeParts, writeRecipe } from "../../../src/views/steer/recipe";
+import { gatewayCommand, partOf, readParts, readRecipe, safeName, shared, writeParts, writePython, writeRecipe } from "../../../src/views/steer/recipe";
 
 const FEATURE = "resid_post.15/12@smollm2-res";
 
@@ -25,6 +25,13 @@ test("a recipe goes into a file and comes back", () => {
   expect(() => readRecipe("{")).toThrow("no JSON");
   expect(() => readRecipe('{"name": "x", "edits": []}')).toThrow("list of edits");
   expect(() => readRecipe('{"name": "x", "edits": [{"site": "resid_post.1"}]}')).toThrow("Edit 1");
+});
+
+test("a recipe goes out as a program and as a command", () => {
+  const recipe = { name: "calm", edits: [partOf(FEATURE)] };
+  expect(writePython(recipe, 'a "model"')).toContain('hooke.load("a \\"model\\"", lab=lab)');
+  expect(writePython(recipe, "m")).toContain('read_recipe(Path("calm.json"))');
+  expect(gatewayCommand(recipe, "smollm2-135m")).toBe("hooke gateway serve smollm2-135m --steer calm=0:1");
 });
 
 test("names are those of files", () => {
