@@ -77,6 +77,27 @@ def test_a_probe_of_the_lab_can_be_taken(made: Path, hooke: Hooke):
     assert (scorer["probe"], len(scorer["digest"])) == ("code", 16)
 
 
+def test_a_probe_with_evidence_brings_its_parts_and_its_baselines(made: Path, hooke: Hooke):
+    where = "--site resid_post.1 --method means --pooling mean --model MODEL"
+    assert hooke(f"probe fit {made}/labelled.jsonl --name told {where}").code == 0
+    fit = f"monitor fit {made}/labelled.jsonl --name told --probe told --longest 24 --model MODEL"
+    calibrate = f"monitor calibrate told --model MODEL --corpus {made}/traffic.jsonl --documents 60 --act 0.06"
+    assert [hooke(words).code for words in (fit, calibrate)] == [0, 0]
+    done = hooke("monitor eval told --model MODEL --documents 10 --controls 2 --json")
+    assert done.code == 0
+    found = done.data["evaluation"]
+    evidence = hooke("probe show told --json").data["evidence"]
+    assert found["recall"]["n"] == evidence["n_positive"] < 8
+    assert found["texts"].endswith("groups held out")
+    assert [one["name"] for one in found["areas"]][-1].startswith("words alone")
+    card = hooke("monitor card told").out
+    for said in ("What its probe was born with", "weights drawn anew", "a part of the texts"):
+        assert said in card, said
+    # Of a probe without evidence on these texts nobody knows.
+    assert hooke(f"monitor fit {made}/labelled.jsonl --name told --probe code --model MODEL").code == 0
+    assert "may have been fitted on any of" in " ".join(hooke("monitor card told").out.split())
+
+
 def test_features_and_several_scorers_can_be_taken_and_told_what_to_do(made: Path, hooke: Hooke):
     features = "--feature resid_post.1/3@tiny --feature resid_post.1/4@tiny --combine max"
     does = "--action escalate --second code --on-error closed --reads prompt"

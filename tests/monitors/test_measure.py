@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from hooke.directions.splits import split_by_group
 from hooke.errors import BadRequest
 from hooke.lab import Lab
-from hooke.monitors.fit import FitRecord
+from hooke.monitors.fit import FitRecord, labelled_texts
 from hooke.monitors.measure import measure, unseen
 from hooke.monitors.results import save_result
 from hooke.monitors.spec import MonitorSpec, save_spec
@@ -36,6 +37,21 @@ def test_texts_that_were_fitted_on_are_left_out(tmp_path: Path) -> None:
     assert {one.group for one in fit}.isdisjoint({one.group for one in test})
     assert unseen(replace(record, was_fitted=False))[0] == ()
     assert len(unseen(replace(record, was_fitted=False))[1]) == 24
+
+
+def test_of_a_given_probe_with_evidence_what_it_was_confirmed_on_is_left(tmp_path: Path) -> None:
+    *_, record = _prepared(tmp_path)
+    rows = [
+        {"text": f"{label} {at}", "label": label, "group": str(at % 8)} for at in range(12) for label in (True, False)
+    ]
+    Path(record.texts).write_text("\n".join(map(json.dumps, rows)))
+    split = split_by_group(labelled_texts(record.texts, "plain"), seed=3)
+    given = replace(record, was_fitted=False, seed=3, confirmation=split.fingerprint)
+    fit, test = unseen(given)
+    assert len(test) == len(split.confirmation) < 24 == len(fit) + len(test)
+    assert {one.group for one in fit}.isdisjoint({one.group for one in test})
+    with pytest.raises(BadRequest, match="other texts"):
+        unseen(replace(given, seed=4))
 
 
 def test_the_planted_monitor_is_right_and_its_controls_are_not(tmp_path: Path) -> None:

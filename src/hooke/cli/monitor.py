@@ -116,7 +116,8 @@ def fit(
     """Make a monitor from labelled texts, or from a probe of the lab.
 
     Groups of texts are parted once: on half of them the probe is fitted, on a fifth its site is chosen, and the rest
-    are left for `hooke monitor eval`. It has no thresholds before `hooke monitor calibrate`.
+    are left for `hooke monitor eval`; of a probe that `hooke probe fit` made on the same texts, those that it was
+    confirmed on. It has no thresholds before `hooke monitor calibrate`.
 
     Parameters
     ----------
@@ -162,7 +163,8 @@ def fit(
     told = about or (CONCEPTS[texts].about if texts in CONCEPTS else f"Texts as in {texts}.")
     spec = monitor.spec(opened, scorers, pooling, name=name, about=told)
     folder = save_spec(lab, spec)
-    record = FitRecord.of(texts, items, form=form, seed=seed, longest=longest, was_fitted=not is_given)
+    record = FitRecord.of(texts, items, form=form, seed=seed, longest=longest)
+    record = record.of_given(lab, items, probe, feature) if is_given else record
     save_result(lab, name, "fit", record)
     best = max(areas, key=lambda one: areas[one], default="")
     rows = [(one, f"{area:.3f}", "chosen" if one == best else "") for one, area in areas.items()]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +10,6 @@ from numpy import ndarray
 
 from hooke.configs import content_hash
 from hooke.errors import BadRequest
-from hooke.text.concepts import Labelled
 
 Part = Literal["fit", "validation", "confirmation"]
 SHARES: dict[Part, float] = {"fit": 0.5, "validation": 0.2, "confirmation": 0.3}
@@ -18,6 +17,26 @@ FEWEST_GROUPS = 5
 """Groups of the confirmation part below which their draws make no interval."""
 _LEAST = 2
 """Groups of a part, at least."""
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A labelled text of a group."""
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        ...
+
+    @property
+    def label(self) -> bool | None:
+        """Whether it has the concept."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """Texts of one group are kept together."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +60,7 @@ def shares(n_groups: int) -> Float[ndarray, " part"]:
     return np.append(usual[:-1] / usual[:-1].sum() * (1 - held), held)
 
 
-def split_by_group(items: Sequence[Labelled], *, seed: int = 0) -> Split:
+def split_by_group(items: Sequence[Grouped], *, seed: int = 0) -> Split:
     """The parts, the same for a seed; no group lies in two, and each has about its share of both labels.
 
     Groups go one by one, the largest first and equally large ones in an order drawn by the seed, to the part that lacks

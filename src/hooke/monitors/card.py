@@ -8,12 +8,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hooke.directions.evidence import Evidence, load_evidence
+from hooke.findings import Estimate
 from hooke.lab import Lab
 from hooke.monitors.cascade import Cascade
 from hooke.monitors.evaluation import Evaluation, Share, Slice
 from hooke.monitors.fit import FitRecord
 from hooke.monitors.redteam import Curve, RedTeam
 from hooke.monitors.results import load_result, spec_digest
+from hooke.monitors.scorers import scorer_digest
 from hooke.monitors.spec import MonitorSpec
 
 _FORBIDDEN = (
@@ -67,6 +70,7 @@ def card(lab: Lab, spec: MonitorSpec) -> tuple[Part, ...]:
         _reads(spec, fit),
         _thresholds(spec),
         *(_rates(evaluation, digest) if evaluation is not None else (_nothing("How often it is wrong"),)),
+        *_born_with(lab, spec),
         *((_two_stages(stages),) if stages is not None else ()),
         _attacks(attacked, digest),
         _not_tested(spec, evaluation),
@@ -112,7 +116,9 @@ def _reads(spec: MonitorSpec, fit: FitRecord | None) -> Part:
         "does not say why, nor what the model is about to do.",
     ]
     if fit is not None:
-        made = "It was fitted on" if fit.was_fitted else "Its probe was given; it may have been fitted on any of"
+        made = "Its probe was given; it may have been fitted on any of"
+        if fit.was_fitted or fit.confirmation:
+            made = "It was fitted on a part of"
         sentences.insert(1, f"{made} the texts of '{fit.texts}', read {fit.form}, by the seed {fit.seed}.")
     return Part(title="What it reads", sentences=tuple(sentences))
 
@@ -175,6 +181,35 @@ def _rates(found: Evaluation, digest: str) -> tuple[Part, ...]:
         rows=tuple((f"{one.prevalence:.2%}", *map(_right, (one.value, one.low, one.high))) for one in found.precisions),
     )
     return rates, areas, rare
+
+
+def _born_with(lab: Lab, spec: MonitorSpec) -> tuple[Part, ...]:
+    """What was measured of each of its probes when it was made, where it still is the one that is read."""
+    found = []
+    for one in spec.scorers:
+        if one.probe not in lab.names("probes") or scorer_digest(one, lab) != one.digest:
+            continue
+        evidence = load_evidence(lab, one.probe)
+        if evidence is not None:
+            found.append(_evidence(one.probe, evidence))
+    return tuple(found)
+
+
+def _evidence(name: str, found: Evidence) -> Part:
+    rows = [(name, *_estimated(found.area), "")]
+    for one in found.baselines:
+        ahead = one.about if one.ahead is None else "{:+.3f} to {:+.3f}".format(*one.ahead.interval)
+        rows.append((one.name, *_estimated(one.area), ahead))
+    return Part(
+        title="What its probe was born with",
+        sentences=(f"On texts of '{found.concept}' that it was neither fitted nor chosen on: {found.verdict.words}.",),
+        columns=("", "area", "95 %", "the probe is ahead by"),
+        rows=tuple(rows),
+    )
+
+
+def _estimated(found: Estimate | None) -> tuple[str, str]:
+    return ("–", "") if found is None else (f"{found.value:.3f}", "{:.3f} to {:.3f}".format(*found.interval))
 
 
 def _worst(slices: Sequence[Slice]) -> list[Slice]:

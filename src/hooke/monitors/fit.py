@@ -15,9 +15,11 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from hooke.directions.direction import Made
+from hooke.directions.evidence import load_evidence
 from hooke.directions.makers import logistic_weights, mean_difference
 from hooke.directions.pooling import Pooling
 from hooke.directions.probe import Probe, load_probe
+from hooke.directions.splits import split_by_group
 from hooke.errors import BadRequest
 from hooke.findings import area_under_curve
 from hooke.lab import Lab
@@ -181,14 +183,40 @@ class FitRecord:
     """Tokens of a text that were read."""
     was_fitted: bool
     """Whether the probe was fitted here; one that was given may have seen any of them."""
+    confirmation: str = ""
+    """Of a given probe that `hooke probe fit` made on these texts, the part that it was confirmed on."""
 
     @staticmethod
-    def of(ref: str, texts: Sequence[Text], *, form: Form, seed: int, longest: int, was_fitted: bool) -> "FitRecord":
-        """The record of these texts, which a reference names."""
-        fingerprint = texts_fingerprint(texts)
+    def of(ref: str, texts: Sequence[Text], *, form: Form, seed: int, longest: int) -> "FitRecord":
+        """The record of a probe that was fitted on these texts, which a reference names."""
         return FitRecord(
-            texts=ref, fingerprint=fingerprint, form=form, seed=seed, longest=longest, was_fitted=was_fitted
+            texts=ref,
+            fingerprint=texts_fingerprint(texts),
+            form=form,
+            seed=seed,
+            longest=longest,
+            was_fitted=True,
         )
+
+    def of_given(self, lab: Lab, texts: Sequence[Text], probes: Sequence[str], features: Sequence[str]) -> "FitRecord":
+        """The record of probes and features that were given, which may know some of the texts.
+
+        One probe alone with evidence on these very texts brings its parts with it.
+
+        Raises:
+            UnknownName, BadArtefact, BadConfig: see `load_evidence`.
+        """
+        given = replace(self, was_fitted=False)
+        evidence = load_evidence(lab, probes[0]) if len(probes) == 1 and not features else None
+        if evidence is None:
+            return given
+        try:
+            split = split_by_group(texts, seed=evidence.seed)
+        except BadRequest:
+            return given
+        if split.fingerprint != evidence.split:
+            return given
+        return replace(given, seed=evidence.seed, confirmation=split.fingerprint)
 
 
 def labelled_texts(ref: str, form: Form) -> list[Text]:

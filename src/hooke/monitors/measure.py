@@ -1,5 +1,7 @@
 """A calibrated monitor, measured on texts that neither its probe nor its thresholds have seen."""
 
+from hooke.directions.splits import split_by_group
+from hooke.errors import BadRequest
 from hooke.lab import Lab
 from hooke.models.model import Model
 from hooke.monitors.cascade import Cascade, cascade
@@ -62,13 +64,23 @@ def measure(
 
 
 def unseen(record: FitRecord) -> tuple[tuple[Text, ...], tuple[Text, ...]]:
-    """Labelled texts that the probe was fitted on, and those that it was not; of a given probe nobody knows.
+    """Labelled texts that the probe was fitted on, and those that it was not; of most given probes nobody knows.
 
     Raises:
-        UnknownName, BadRequest: see `labelled_texts`.
+        UnknownName, BadRequest: see `labelled_texts`; or the texts are not those that the probe was confirmed on.
     """
     texts = labelled_texts(record.texts, record.form)
-    if not record.was_fitted:
+    if record.was_fitted:
+        parts = part(texts, seed=record.seed)
+        return parts.fit, parts.test
+    if not record.confirmation:
         return (), tuple(texts)
-    parts = part(texts, seed=record.seed)
-    return parts.fit, parts.test
+    split = split_by_group(texts, seed=record.seed)
+    if split.fingerprint != record.confirmation:
+        raise BadRequest(
+            f"'{record.texts}' has other texts than when the probe was confirmed on them.",
+            f"Expected {record.confirmation}, found {split.fingerprint}.",
+            "Fit the probe again, then the monitor.",
+        )
+    seen = tuple(texts[at] for at in (*split.fit, *split.validation))
+    return seen, tuple(texts[at] for at in split.confirmation)
