@@ -164,8 +164,7 @@ def fit(
     spec = monitor.spec(opened, scorers, pooling, name=name, about=told)
     folder = save_spec(lab, spec)
     record = FitRecord.of(texts, items, form=form, seed=seed, longest=longest)
-    record = record.of_given(lab, items, probe, feature) if is_given else record
-    save_result(lab, name, "fit", record)
+    save_result(lab, name, "fit", record.of_given(lab, items, probe, feature) if is_given else record)
     best = max(areas, key=lambda one: areas[one], default="")
     rows = [(one, f"{area:.3f}", "chosen" if one == best else "") for one, area in areas.items()]
     return Answer(

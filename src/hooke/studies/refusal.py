@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from hooke.directions.controls import random_like
@@ -22,7 +23,7 @@ from hooke.directions.refusal import (
     refusal_scores,
     taken_out,
 )
-from hooke.findings import Finding, bootstrap_interval, share_interval
+from hooke.findings import Finding, Interval, bootstrap_interval, share_interval
 from hooke.models.edits import Edit
 from hooke.models.generate import Sampling, conversation_tokens, generate_tokens
 from hooke.models.model import Model, Tokens
@@ -43,7 +44,7 @@ SAID = ("sorry", "cannot", "can't", "can not", "unable to", "not able to", "won'
 """Words by which the second judge takes an answer for a refusal."""
 _N_NEW = 24
 _N_RANDOM = 5
-_EVERY = 4
+_EVERY = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +57,9 @@ class Sets:
     test: tuple[Tokens, Tokens]
     groups: tuple[tuple[str, ...], tuple[str, ...]]
     """Topic of each prompt to try on, of both kinds."""
+
+    every: tuple[Tokens, Tokens]
+    """All prompts of both kinds: how often a model refuses at all is asked of all of them."""
 
 
 def study(model: Model, *, seed: int = 0) -> Account:
@@ -73,7 +77,7 @@ def study(model: Model, *, seed: int = 0) -> Account:
         choice = choose(one, sets.fit, sets.validation, refusing, n_places=1)
         tables.append(_table(name, choice))
         if name == "specimen":
-            findings.append(likeness(choice, planted, seed=seed))
+            findings.append(likeness(one, choice, sets, planted, seed=seed))
         findings += tried(one, name, choice, sets, refusing, seed=seed)
     for name, system in ((model.name, ""), (f"{model.name} that is told to refuse", SYSTEM)):
         sets, refusing = real_sets(model, system), _tokens(model, BEGINNINGS)
@@ -91,9 +95,9 @@ def specimen_sets(model: Model) -> Sets:
     sides = [[[frame.format(thing) for thing in things] for frame in FRAMES] for things in (HARMFUL, HARMLESS)]
     first, second = ((model.tokenize(sides[0][at]), model.tokenize(sides[1][at])) for at in (0, 1))
     both = tuple(model.tokenize([text for frame in side for text in frame]) for side in sides)
-    return Sets(
-        fit=first, validation=second, test=(both[0], both[1]), groups=(HARMFUL * len(FRAMES), HARMLESS * len(FRAMES))
-    )
+    every = both[0], both[1]
+    groups = HARMFUL * len(FRAMES), HARMLESS * len(FRAMES)
+    return Sets(fit=first, validation=second, test=every, groups=groups, every=every)
 
 
 def real_sets(model: Model, system: str = "") -> Sets:
@@ -111,7 +115,8 @@ def real_sets(model: Model, system: str = "") -> Sets:
 
     test = topics[3::4]
     harmful, harmless = (tuple(one.group for one in of(test, label)) for label in (True, False))
-    return Sets(fit=both(topics[::2]), validation=both(topics[1::4]), test=both(test), groups=(harmful, harmless))
+    parts = {"fit": topics[::2], "validation": topics[1::4], "test": test, "every": topics}
+    return Sets(**{name: both(part) for name, part in parts.items()}, groups=(harmful, harmless))
 
 
 def _conversations(model: Model, texts: Sequence[str], system: str) -> Tokens:
@@ -137,23 +142,35 @@ def _tokens(model: Model, beginnings: Sequence[str]) -> list[int]:
     return sorted({model.tokenizer(one, add_special_tokens=False)["input_ids"][0] for one in beginnings})
 
 
-def likeness(choice: Choice, planted: Tensor, *, seed: int = 0) -> Finding:
-    """How nearly the found direction is the planted one."""
+def likeness(model: Model, choice: Choice, sets: Sets, planted: Tensor, *, seed: int = 0) -> Finding:
+    """How nearly the found direction is the planted one; the interval is over the prompts that it was made of."""
     assert choice.chosen is not None
-    found = choice.chosen.vector
+    site, place = choice.chosen.site, choice.chosen.place
+    rows = [model.run(one, capture=[site], positions=[place], logits=False)[site][:, 0].float() for one in sets.fit]
+    value = _cosine(choice.chosen.vector, planted)
+    # By the jackknife: a resample of so few prompts holds some twice, and its difference of means is always noisier.
+    sides = ((rows[0], rows[1], 1), (rows[1], rows[0], -1))
+    variance = 0.0
+    for own, other, sign in sides:
+        left = [_cosine(sign * (without - other.mean(0)), planted) for without in _means_without_one(own)]
+        variance += (len(left) - 1) ** 2 / len(left) * float(np.var(left, ddof=1))
+    half = 1.96 * variance**0.5
     draw = np.random.default_rng([seed, 1])
-    random = [_cosine(random_like(found, generator=draw), planted) for _ in range(100)]
-    value = _cosine(found, planted)
+    random = [_cosine(random_like(choice.chosen.vector, generator=draw), planted) for _ in range(100)]
     return Finding(
         claim="specimen: the direction that was found lies along the planted one (cosine)",
         value=value,
-        interval=(value, value),
-        n=1,
+        interval=(max(-1.0, value - half), min(1.0, value + half)),
+        n=sum(len(one) for one in rows),
         control=float(np.quantile(np.abs(random), 0.95)),
         control_name="the 95 % point of 100 random directions, either way round",
-        method="difference of means, chosen by the published rule (2406.11717)",
+        method="difference of means, chosen by the published rule (2406.11717); jackknife over its prompts",
         seed=seed,
     )
+
+
+def _means_without_one(rows: Float[Tensor, "prompt d_model"]) -> Float[Tensor, "prompt d_model"]:
+    return (rows.sum(0) - rows) / (len(rows) - 1)
 
 
 def _cosine(one: Tensor, other: Tensor) -> float:
@@ -165,10 +182,10 @@ def tried(
 ) -> list[Finding]:
     """What the chosen direction does on prompts that it was neither made of nor chosen on, beside random ones as long.
 
-    Where the rule allows none, that is all that is said, with how often the model refuses at all.
+    Where the rule allows none, that is all that is said, with how often the model refuses at all, by two judges.
     """
     harmful, harmless = sets.test
-    found = [_refuses(model, name, sets, refusing, seed)]
+    found = behaves(model, name, sets, refusing, seed=seed)
     chosen = choice.chosen
     if chosen is None:
         return [*found, _none(name, choice, seed)]
@@ -220,23 +237,36 @@ def _finding(claim: str, arms: Sequence[np.ndarray], most: Callable[..., np.ndar
     )
 
 
-def _refuses(model: Model, name: str, sets: Sets, refusing: Sequence[int], seed: int) -> Finding:
-    shares = []
-    for prompts in sets.test:
-        likely = refusal_scores(next_log_probabilities(model, prompts), refusing) > 0
-        shares.append((float(likely.float().mean()), len(likely)))
-    (value, n), (control, n_control) = shares
-    return Finding(
-        claim=f"{name}: begins as a refusal with more than even odds, where it ought to",
-        value=value,
-        interval=share_interval(value, n),
-        n=n,
-        control=control,
-        control_interval=share_interval(control, n_control),
-        control_name="harmless requests",
-        method="odds of the first tokens of refusals",
-        seed=seed,
+def behaves(model: Model, name: str, sets: Sets, refusing: Sequence[int], *, seed: int = 0) -> list[Finding]:
+    """How often a model refuses what it ought to, beside harmless requests, without any edit: by both judges."""
+    begins = [refusal_scores(next_log_probabilities(model, one), refusing) > 0 for one in sets.every]
+    says = [torch.tensor(refuses(model, one)) for one in sets.every]
+    judged = (
+        ("begins as a refusal with more than even odds", begins, "odds of the first tokens of refusals"),
+        ("answers with refusing words", says, f"words in {_N_NEW} new tokens at temperature 0"),
     )
+    found = []
+    for claim, shares, method in judged:
+        (value, interval, n), (control, control_interval, _) = (_share(one) for one in shares)
+        found.append(
+            Finding(
+                claim=f"{name}: {claim}, where it ought to",
+                value=value,
+                interval=interval,
+                n=n,
+                control=control,
+                control_interval=control_interval,
+                control_name="harmless requests",
+                method=method,
+                seed=seed,
+            )
+        )
+    return found
+
+
+def _share(is_so: Tensor) -> tuple[float, Interval, int]:
+    share = float(is_so.float().mean())
+    return share, share_interval(share, len(is_so)), len(is_so)
 
 
 def _none(name: str, choice: Choice, seed: int) -> Finding:
@@ -260,15 +290,15 @@ def _said(model: Model, name: str, sets: Sets, vector: Tensor, random: Tensor, s
     )
     found = []
     for what, prompts, own, other in arms:
-        before, after, control = (refuses(model, prompts, edits) for edits in ([], own, other))
+        before, after, control = (_share(torch.tensor(refuses(model, prompts, one))) for one in ([], own, other))
         found.append(
             Finding(
-                claim=f"{name}: answers with refusing words {what} (without edits {np.mean(before):.0%})",
-                value=float(np.mean(after)),
-                interval=share_interval(float(np.mean(after)), len(after)),
-                n=len(after),
-                control=float(np.mean(control)),
-                control_interval=share_interval(float(np.mean(control)), len(control)),
+                claim=f"{name}: answers with refusing words {what} (without edits {before[0]:.0%})",
+                value=after[0],
+                interval=after[1],
+                n=after[2],
+                control=control[0],
+                control_interval=control[1],
                 control_name="a random direction as long",
                 method=f"words in {_N_NEW} new tokens at temperature 0",
                 seed=seed,
