@@ -1,36 +1,15 @@
-"""The score-board: the judge that counts, and the methods on a model that speaks by what is added."""
-
-import math
+"""The score-board: the methods on a model that speaks by what is added."""
 
 import pytest
+import torch
 
-from hooke.directions.board import Board, Mark, board, count_words
+from hooke.dictionaries.dictionary import Dictionary, DictionaryConfig
+from hooke.directions.board import Board, board
+from hooke.directions.board_marks import Mark
 from hooke.errors import BadRequest, UnknownName
 from hooke.sites import Site
-from hooke.text.steered_concepts import CONCEPTS, INSTRUCTIONS, SteeredConcept
+from hooke.text.steered_concepts import INSTRUCTIONS, SteeredConcept
 from tests.directions.talking import talking_model
-
-SEA = CONCEPTS["sea"]
-
-
-def test_the_judge_counts_distinct_words_up_to_two():
-    said = "The ship and the waves came to the shore."
-    assert count_words(SEA, 0, said, 2.0) == Mark(concept=2.0, instruction=0.0, fluency=2.0)
-    assert count_words(SEA, 0, "The ship met a ship at school.", 2.0).concept == 1
-    assert count_words(SEA, 0, "The ship met a ship at school.", 2.0).instruction == 1
-    assert count_words(SEA, 0, "The teacher and her students learn.", 2.0).instruction == 2
-
-
-def test_repetition_and_surprise_are_not_fluent():
-    assert count_words(SEA, 0, "sea sea sea sea sea sea", 1.0).fluency == 0
-    assert count_words(SEA, 0, "The ship came home.", 4.0).fluency == 1
-    assert count_words(SEA, 0, "The ship came home.", 9.0).fluency == 0
-    assert count_words(SEA, 0, "", math.inf).fluency == 0
-
-
-def test_the_overall_mark_is_the_harmonic_mean():
-    assert Mark(concept=2.0, instruction=1.0, fluency=2.0).overall == pytest.approx(1.5)
-    assert Mark(concept=0.0, instruction=2.0, fluency=2.0).overall == 0
 
 
 def letters(concept: SteeredConcept, instruction: int, answer: str, surprise: float) -> Mark:
@@ -41,11 +20,22 @@ def letters(concept: SteeredConcept, instruction: int, answer: str, surprise: fl
 
 @pytest.fixture(scope="module")
 def found() -> Board:
-    return board(talking_model(256), "sea", Site("resid_post", 0), factors=(0.5, 2.0), max_tokens=4, judge=letters)
+    model, site = talking_model(256), Site("resid_post", 0)
+    width = model.row_width(site)
+    config = DictionaryConfig(
+        name="axes", model="none", kind="relu", reads=(str(site),), writes=(str(site),), n_features=width, d_in=width,
+        d_out=width,
+    )  # fmt: skip
+    axes = Dictionary(
+        config, W_enc=torch.eye(width), b_enc=torch.zeros(width), W_dec=torch.eye(width), b_dec=torch.zeros(width)
+    )
+    return board(model, "sea", site, dictionary=axes, factors=(0.5, 2.0), max_tokens=4, judge=letters)
 
 
 def test_all_methods_are_scored_on_the_other_half(found: Board):
-    assert {one.method for one in found.rows} == {
+    (feature,) = [one.method for one in found.rows if one.method.startswith("feature")]
+    assert feature.endswith(", by AUROC")
+    assert {one.method for one in found.rows} - {feature} == {
         "prompting", "difference of means", "logistic regression", "principal component", "learnt, rank 1",
         "random direction", "bag of words (tells only)",
     }  # fmt: skip

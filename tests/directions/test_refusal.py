@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from hooke.directions import refusal
 from hooke.directions.refusal import (
     Choice,
     added,
@@ -58,6 +59,20 @@ def test_the_twin_refuses_without_one(specimen: Specimen):
 
 def test_a_random_model_has_none_that_passes(specimen: Specimen):
     assert chosen(specimen.random).chosen is None
+
+
+def test_what_does_not_make_it_refuse_is_not_taken_out_beyond_a_few(
+    specimen: Specimen, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(refusal, "FEWEST", 1)
+    model = specimen.model
+    sets = specimen_sets(model)
+    choice = choose(model, sets.fit, sets.validation, sorry(model), n_places=1)
+    whole = chosen(specimen.model)
+    assert choice.n_candidates == whole.n_candidates
+    assert all(one.added >= 0 for one in choice.tried)
+    assert (choice.chosen and str(choice.chosen.site)) == (whole.chosen and str(whole.chosen.site))
+    assert len(choose(specimen.random, sets.fit, sets.validation, sorry(model), n_places=1).tried) == 1
 
 
 def test_late_layers_and_costly_directions_are_refused(specimen: Specimen):

@@ -14,11 +14,15 @@ from hooke.pages.numerals import number
 from hooke.sites import parse_feature
 
 if TYPE_CHECKING:
+    import torch
+
+    import hooke.directions.board
     import hooke.directions.direction
     import hooke.directions.persona_judges
     import hooke.directions.traits
     import hooke.lab
     import hooke.models.model
+    import hooke.sites
 
 Way = Literal["means", "logistic", "ridge", "pca", "subspace", "learnt"]
 _ROLLOUTS = "rollouts.jsonl"
@@ -109,17 +113,20 @@ def board(
     /,
     *,
     site: str | None = None,
+    dictionary: str | None = None,
     feature: tuple[str, ...] = (),
+    judge: Literal["words", "endpoint"] = "words",
     max_tokens: int = 32,
     seed: int = 0,
     model: ModelRef = DEFAULT_MODEL,
+    asking: EndpointOptions = EndpointOptions(),
     loading: ModelOptions = ModelOptions(),
     everywhere: Everywhere = Everywhere(),
 ) -> Answer:
     """Score ways to steer towards a concept, in AxBench's form: concept, instruction and fluency, each from 0 to 2.
 
     Each direction's dose is chosen on half of the instructions, and its score is that of the other half; prompting and
-    a random direction stand beside them. The judge counts words. Some minutes.
+    a random direction stand beside them. Some minutes.
 
     Parameters
     ----------
@@ -127,8 +134,12 @@ def board(
         sea, money or winter.
     site
         Where directions are made and added; resid_post of the middle layer unless given.
+    dictionary
+        A dictionary of that site: its feature that tells the sentences apart best is tried, too.
     feature
         Features of a dictionary at that site, whose decoder rows are tried, too.
+    judge
+        words, which counts them; or endpoint, a language model.
     max_tokens
         New tokens of each answer.
     seed
@@ -136,22 +147,55 @@ def board(
     """
     from hooke.dictionaries import load_dictionary
     from hooke.directions.board import board as measured
-    from hooke.directions.make_direction import direction_of_feature
+    from hooke.directions.board_marks import asking as asked
+    from hooke.directions.board_marks import count_words
     from hooke.sites import Site, parse_site
 
     opened = loading.load(model, everywhere.lab)
     where = Site("resid_post", opened.n_layers // 2) if site is None else parse_site(site)
-    given = {}
-    for one in feature:
+    found = measured(
+        opened,
+        concept,
+        where,
+        given=_decoder_rows(opened, where, feature, everywhere.lab),
+        dictionary=None if dictionary is None else load_dictionary(dictionary, lab=everywhere.lab),
+        max_tokens=max_tokens,
+        seed=seed,
+        judge=count_words if judge == "words" else asked(asking.open(everywhere.lab)),
+    )
+    heads = ("method", "dose>", "score>", "95 %", "concept>", "task>", "fluent>", "new words>", "tells>")
+    judged = "counting words" if judge == "words" else str(asking.endpoint_model)
+    return Answer(
+        data={"board": found},
+        shown=(
+            title(f"Steering towards '{concept}'", f"{opened.name}, {where}"),
+            table(heads, _board_rows(found)),
+            note(f"scores of {found.n} instructions on which no dose was chosen, judged by {judged}"),
+            note("new words: answers with words of the concept that nothing was made of; tells: AUROC on sentences"),
+        ),
+    )
+
+
+def _decoder_rows(
+    model: "hooke.models.model.Model", site: "hooke.sites.Site", features: tuple[str, ...], lab: "hooke.lab.Lab"
+) -> "dict[str, torch.Tensor]":
+    from hooke.dictionaries import load_dictionary
+    from hooke.directions.make_direction import direction_of_feature
+
+    found = {}
+    for one in features:
         name = parse_feature(one)
         made = direction_of_feature(
-            opened, load_dictionary(name.dictionary or "", lab=everywhere.lab), name, name=f"feature {name}"
+            model, load_dictionary(name.dictionary or "", lab=lab), name, name=f"feature {name}"
         )
-        if made.site != str(where):
-            raise BadRequest(f"'{one}' is not at {where}.", f"It writes to {made.site}.", f"Give --site {made.site}.")
-        given[made.name] = made.vector
-    found = measured(opened, concept, where, given=given, max_tokens=max_tokens, seed=seed)
-    rows = [
+        if made.site != str(site):
+            raise BadRequest(f"'{one}' is not at {site}.", f"It writes to {made.site}.", f"Give --site {made.site}.")
+        found[made.name] = made.vector
+    return found
+
+
+def _board_rows(found: "hooke.directions.board.Board") -> list[tuple[str, ...]]:
+    return [
         (
             one.method,
             number(one.factor),
@@ -165,16 +209,6 @@ def board(
         )
         for one in found.rows
     ]
-    heads = ("method", "dose>", "score>", "95 %", "concept>", "task>", "fluent>", "new words>", "tells>")
-    return Answer(
-        data={"board": found},
-        shown=(
-            title(f"Steering towards '{concept}'", f"{opened.name}, {where}"),
-            table(heads, rows),
-            note(f"scores of {found.n} instructions on which no dose was chosen, judged by counting words"),
-            note("new words: answers with words of the concept that nothing was made of; tells: AUROC on sentences"),
-        ),
-    )
 
 
 def list_directions(*, everywhere: Everywhere = Everywhere()) -> Answer:

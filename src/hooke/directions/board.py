@@ -1,12 +1,11 @@
 """A small score-board of steering, in AxBench's form (2501.17148): concept, instruction, fluency, each from 0 to 2.
 
 A method's factor is chosen on half of the instructions, and its score, the harmonic mean of the three, is that of the
-other half. Prompting and a random direction stand beside the directions. The judge counts words; what it is worth is
-what counting words is worth, and it is the same for all rows.
+other half. Prompting and a random direction stand beside the directions. One judge marks all rows.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,13 +13,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hooke.dictionaries import Dictionary
+from hooke.directions.board_marks import Judge, Mark, count_words, n_of
 from hooke.directions.controls import random_like
 from hooke.directions.learnt import LearnConfig, learn_direction
 from hooke.directions.makers import logistic, means, pca
-from hooke.directions.measures import distinct_pairs
 from hooke.directions.pooling import Pooling
 from hooke.directions.splits import split_by_group
 from hooke.directions.surface import word_scores
+from hooke.directions.telling_feature import telling_feature
 from hooke.directions.token_rows import TokenRows, read_rows
 from hooke.errors import BadRequest, UnknownName, did_you_mean
 from hooke.findings import Estimate, Interval, area_under_curve, estimate
@@ -36,29 +37,6 @@ FACTORS = (0.1, 0.2, 0.4, 0.8)
 _MEAN = Pooling(how="mean")
 _LEARNING = LearnConfig(steps=12, n_texts=16, n_controls=1)
 _MAKERS = {"difference of means": means, "logistic regression": logistic, "principal component": pca}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mark:
-    """What a judge makes of one answer."""
-
-    concept: float
-    """Whether it speaks of the concept: 0, 1 or 2."""
-    instruction: float
-    """Whether it does what was asked."""
-    fluency: float
-    """Whether it reads like language."""
-
-    @property
-    def overall(self) -> float:
-        """The harmonic mean, 0 where one of the three is 0."""
-        each = (self.concept, self.instruction, self.fluency)
-        return 3 / sum(1 / one for one in each) if all(each) else 0.0
-
-
-Judge = Callable[[SteeredConcept, int, str, float], Mark]
-"""Marks an answer: by a concept, an instruction's number, the answer, and its mean cross-entropy under the model
-without edits, in nats."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +81,7 @@ def board(
     site: Site,
     *,
     given: Mapping[str, Float[Tensor, " width"]] | None = None,
+    dictionary: Dictionary | None = None,
     factors: Sequence[float] = FACTORS,
     max_tokens: int = 32,
     seed: int = 0,
@@ -112,9 +91,11 @@ def board(
 
     Args:
         given: other directions at the site, by name, such as decoder rows of features.
+        dictionary: one at the site, whose feature that tells the sentences apart best is tried, too.
 
     Raises:
         UnknownName: there is no such concept.
+        ShapeMismatch: the dictionary is of another site.
         BadRequest: the model cannot chat, or nothing can be learnt at the site.
         UnknownSite, UnsupportedModel: see `Model.run`.
     """
@@ -129,6 +110,9 @@ def board(
     vectors = {way: make(fit, [site], _MEAN, seed).vectors[0] for way, make in _MAKERS.items()}
     learnt = learn_direction(model, items, site, name=name, concept=name, config=replace(_LEARNING, seed=seed))
     vectors |= {"learnt, rank 1": learnt.vector, **(given or {})}
+    if dictionary is not None:
+        best = telling_feature(dictionary, fit, site)
+        vectors[f"feature {best}, by AUROC"] = dictionary.decoder_rows(torch.tensor([best]))[0].detach().float().cpu()
     vectors["random direction"] = random_like(vectors["difference of means"], generator=np.random.default_rng(seed))
     unit = float(rows.rows[site].norm(dim=-1).median())
     speaking = _Speaking(model, CONCEPTS[name], site, unit, max_tokens, judge or count_words)
@@ -137,26 +121,6 @@ def board(
         found.append(_steered(speaking, way, vector, factors, held, seed))
     second = len(INSTRUCTIONS) - len(INSTRUCTIONS) // 2
     return Board(concept=name, site=str(site), n=second, rows=tuple(sorted(found, key=lambda one: -one.overall.value)))
-
-
-def count_words(concept: SteeredConcept, instruction: int, answer: str, surprise: float) -> Mark:
-    """The judge where there is no other: distinct words of the concept and of the task; repetition and surprise."""
-    words = set(re.findall(r"[a-z]+", answer.lower()))
-    own = INSTRUCTIONS[instruction][1]
-    tokens = re.findall(r"\w+", answer.lower())
-    numbers = {word: at for at, word in enumerate(dict.fromkeys(tokens))}
-    distinct = distinct_pairs([numbers[word] for word in tokens])
-    fluency = 2.0 if distinct > 0.8 and surprise < 3 else 1.0 if distinct > 0.5 and surprise < 5 else 0.0
-    return Mark(
-        concept=float(min(2, _n_of((*concept.shown, *concept.unseen), words))),
-        instruction=float(min(2, _n_of(own, words))),
-        fluency=fluency,
-    )
-
-
-def _n_of(wanted: Sequence[str], words: set[str]) -> int:
-    """How many of the wanted words are there, in the singular or the plural."""
-    return sum(bool({one, f"{one}s", f"{one}es"} & words) for one in wanted)
 
 
 @dataclass(frozen=True)
@@ -262,7 +226,7 @@ def _row(
         concept=float(np.mean([one.concept for one, _ in marks])),
         instruction=float(np.mean([one.instruction for one, _ in marks])),
         fluency=float(np.mean([one.fluency for one, _ in marks])),
-        unseen=float(np.mean([_n_of(speaking.concept.unseen, one) > 0 for one in words])),
+        unseen=float(np.mean([n_of(speaking.concept.unseen, one) > 0 for one in words])),
         area=None if area is None else area[0],
         area_interval=None if area is None else area[1],
     )

@@ -26,6 +26,8 @@ KL_LIMIT = 0.1
 """Mean divergence on harmless prompts up to which a direction may be taken out, in nats."""
 FIRST_LAYERS = 0.8
 """Share of the layers that directions are taken from."""
+FEWEST = 12
+"""Candidates that are taken out even where none makes the model refuse: those that come nearest to it."""
 _WRITERS = ("resid_pre", "attn_out", "mlp_out")
 
 
@@ -57,7 +59,9 @@ class Choice:
     """What the rule says of a model."""
 
     tried: tuple[Candidate, ...]
-    """All candidates, the least refusal left first."""
+    """Those that were tried whole, the least refusal left first; no other can pass."""
+    n_candidates: int
+    """How many there were."""
     before: float
     """Mean refusal score of prompts that are refused, without any edit."""
     n_layers: int
@@ -83,7 +87,7 @@ def choose(
     n_places: int,
     layers: Sequence[int] | None = None,
 ) -> Choice:
-    """The candidates of a model, tried.
+    """The candidates of a model, tried: all are added, and those that make it refuse are taken out, too.
 
     Args:
         fit: prompts that are refused, and harmless ones: what directions are made of.
@@ -105,8 +109,17 @@ def choose(
     sites = [Site("resid_pre", layer) for layer in (layers or range(model.n_layers))]
     harmful, harmless = validation
     unedited = next_log_probabilities(model, harmless)
+    differences = _differences(model, fit, sites, n_places)
+    rises = [
+        float(refusal_scores(next_log_probabilities(model, harmless, added(site, vector)), refusing).mean())
+        for site, _, vector in track(differences, "refusal directions, added", unit="tried")
+    ]
+    # What does not make the model refuse cannot pass, so that most candidates cost one run of three.
+    order = sorted(range(len(rises)), key=lambda at: -rises[at])
+    n_tried = max(sum(one >= 0 for one in rises), FEWEST)
     found = []
-    for site, place, vector in track(_differences(model, fit, sites, n_places), "refusal directions", unit="tried"):
+    for at in track(order[:n_tried], "refusal directions, taken out", unit="tried"):
+        site, place, vector = differences[at]
         without = taken_out(model, vector)
         found.append(
             Candidate(
@@ -115,13 +128,12 @@ def choose(
                 vector=vector,
                 left=float(refusal_scores(next_log_probabilities(model, harmful, without), refusing).mean()),
                 kl=float(divergences(unedited, next_log_probabilities(model, harmless, without)).mean()),
-                added=float(
-                    refusal_scores(next_log_probabilities(model, harmless, added(site, vector)), refusing).mean()
-                ),
+                added=rises[at],
             )
         )
     before = float(refusal_scores(next_log_probabilities(model, harmful), refusing).mean())
-    return Choice(tried=tuple(sorted(found, key=lambda one: one.left)), before=before, n_layers=model.n_layers)
+    tried = tuple(sorted(found, key=lambda one: one.left))
+    return Choice(tried=tried, n_candidates=len(differences), before=before, n_layers=model.n_layers)
 
 
 def _differences(

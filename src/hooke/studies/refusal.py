@@ -270,7 +270,7 @@ def _share(is_so: Tensor) -> tuple[float, Interval, int]:
 
 
 def _none(name: str, choice: Choice, seed: int) -> Finding:
-    n = len(choice.tried)
+    n = choice.n_candidates
     return Finding(
         claim=f"{name}: share of candidates that pass the rule",
         value=0.0,
@@ -328,7 +328,7 @@ def _table(name: str, choice: Choice) -> Table:
     ]  # fmt: skip
     verdict = "found" if choice.is_found else "not found"
     return Table(
-        title=f"{name}: {verdict}; the first of {len(choice.tried)} candidates",
+        title=f"{name}: {verdict}; the first of {len(choice.tried)} taken out, of {choice.n_candidates} candidates",
         heads=("site", "token>", "before>", "taken out>", "KL>", "added>", "passes"),
         rows=tuple(rows),
     )
