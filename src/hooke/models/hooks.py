@@ -272,18 +272,9 @@ def recorded(blocks: Sequence[nn.Module]) -> Iterator[list[Call]]:
 def overridden(functions: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Iterator[None]:
     """Inside the block these modules return what the functions make of what the modules read, and do no work."""
     own = {module: module.__dict__.get("forward") for module in functions}
-
-    def instead(module: nn.Module) -> Callable[..., Tensor]:
-        def forward(*args: Any, **kwargs: Any) -> Tensor:
-            value = input_tensor(args, kwargs)
-            assert value is not None
-            return functions[module](value)
-
-        return forward
-
     try:
-        for module in functions:
-            module.forward = instead(module)
+        for module, function in functions.items():
+            module.forward = partial(_instead, function)
         yield
     finally:
         for module, before in own.items():
@@ -293,39 +284,49 @@ def overridden(functions: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Ite
                 module.forward = before
 
 
+def _instead(function: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    value = input_tensor(args, kwargs)
+    assert value is not None
+    return function(value)
+
+
+# What is called at a tap are functions of the module with some arguments given, not functions made on the way: a pass
+# taps hundreds of places, and where shapes are checked, each function that is made is read and compiled anew.
 def _tap(tap: Tap, site: Site, running: Pass, visit: Callable[[Tensor], Tensor] | None = None) -> Any:
     if visit is None:
         # An edit of resid_mid is made at attn_out, see `_tap_middle`; where the stream itself passes it is only read.
         visit = partial(running.visit_read_only if site.kind == "resid_mid" else running.visit, site)
-
-    def through(value: Tensor) -> Tensor:
-        if tap.heads is None:
-            return visit(value)
-        parted = value.unflatten(-1, tap.heads)
-        new = visit(parted)
-        return value if new is parted else new.flatten(-2)
-
     if tap.end == "input":
+        return tap.module.register_forward_pre_hook(partial(_before, tap, visit), with_kwargs=True)
+    return tap.module.register_forward_hook(partial(_after, tap, visit))
 
-        def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            value = input_tensor(args, kwargs)
-            assert value is not None
-            new = through(value)
-            if new is value:
-                return None
-            return ((new, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": new})
 
-        return tap.module.register_forward_pre_hook(before, with_kwargs=True)
+def _before(
+    tap: Tap, visit: Callable[[Tensor], Tensor], _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    value = input_tensor(args, kwargs)
+    assert value is not None
+    new = _through(tap, visit, value)
+    if new is value:
+        return None
+    return ((new, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": new})
 
-    def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        value = first_tensor(output)
-        assert value is not None
-        new = through(value)
-        if new is value:
-            return None
-        return (new, *output[1:]) if isinstance(output, tuple) else new
 
-    return tap.module.register_forward_hook(after)
+def _after(tap: Tap, visit: Callable[[Tensor], Tensor], _: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+    value = first_tensor(output)
+    assert value is not None
+    new = _through(tap, visit, value)
+    if new is value:
+        return None
+    return (new, *output[1:]) if isinstance(output, tuple) else new
+
+
+def _through(tap: Tap, visit: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
+    if tap.heads is None:
+        return visit(value)
+    parted = value.unflatten(-1, tap.heads)
+    new = visit(parted)
+    return value if new is parted else new.flatten(-2)
 
 
 def _tap_middle(handles: list[Any], running: Pass, site: Site) -> None:
