@@ -79,12 +79,12 @@ class CompiledEdit:
 
 def adding_leaves(leaves: dict[Site, Tensor]) -> Callable[[Tensor, CompiledEdit, Moment], Tensor]:
     """What an edit does that adds zeros to a site, and keeps them: a derivative by them is one by the site."""
+    return partial(_with_leaf, leaves)
 
-    def add(value: Tensor, edit: CompiledEdit, _: Moment) -> Tensor:
-        leaves[edit.site] = torch.zeros_like(value, requires_grad=True)
-        return value + leaves[edit.site]
 
-    return add
+def _with_leaf(leaves: dict[Site, Tensor], value: Tensor, edit: CompiledEdit, _: Moment) -> Tensor:
+    leaves[edit.site] = torch.zeros_like(value, requires_grad=True)
+    return value + leaves[edit.site]
 
 
 def _from_end(bound: int, n_prompt: Tensor) -> Tensor:
@@ -256,16 +256,16 @@ def attached(hf: nn.Module, running: Pass) -> Iterator[None]:
 def recorded(blocks: Sequence[nn.Module]) -> Iterator[list[Call]]:
     """What each block was called with besides the residual stream, in the order of the calls inside the block."""
     calls: list[Call] = []
-
-    def record(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        calls.append(Call(module, args[1:], {name: value for name, value in kwargs.items() if name != "hidden_states"}))
-
-    handles = [block.register_forward_pre_hook(record, with_kwargs=True) for block in blocks]
+    handles = [block.register_forward_pre_hook(partial(_record, calls), with_kwargs=True) for block in blocks]
     try:
         yield calls
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _record(calls: list[Call], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    calls.append(Call(module, args[1:], {name: value for name, value in kwargs.items() if name != "hidden_states"}))
 
 
 @contextmanager
