@@ -103,11 +103,11 @@ def _parsed_once() -> Iterator[None]:
 
     with _PARSING:
         own = gguf.GGUFReader, gguf.get_tensor_name_map
-        gguf.GGUFReader, gguf.get_tensor_name_map = cache(Reader), cache(gguf.get_tensor_name_map)
+        gguf.GGUFReader, gguf.get_tensor_name_map = cache(Reader), cache(gguf.get_tensor_name_map)  # pyright: ignore
         try:
             yield
         finally:
-            gguf.GGUFReader, gguf.get_tensor_name_map = own
+            gguf.GGUFReader, gguf.get_tensor_name_map = own  # pyright: ignore
 
 
 def _convert(path: Path, folder: Path) -> None:
