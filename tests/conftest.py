@@ -31,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests come first, in the order that they had, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def own_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where `open_lab()` leads during a test: an empty folder of its own."""
@@ -57,3 +63,11 @@ def real_lab(shared_lab: Path):
         fcntl.flock(handle, fcntl.LOCK_EX)
         converted(zoo_file("smollm2-135m"), Lab(shared_lab), "smollm2-135m")
     return Lab(shared_lab)
+
+
+@pytest.fixture(scope="session")
+def real_model(real_lab):
+    """The real model, opened once: runs leave nothing behind in it."""
+    from hooke.models.load import load
+
+    return load("smollm2-135m", lab=real_lab)

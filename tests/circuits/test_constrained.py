@@ -13,7 +13,7 @@ from hooke.circuits.prune import prune
 from hooke.circuits.targets import Probe, probe_target
 from hooke.circuits.trace import trace
 from hooke.errors import BadRequest
-from hooke.lab import Lab
+from hooke.models.model import Model
 from tests.circuits.random_transcoders import random_crosslayer, random_set
 from tests.circuits.test_trace import DENSE
 from tests.models.tiny import tiny_model
@@ -112,11 +112,8 @@ def test_another_models_graph_is_refused():
 
 
 @pytest.mark.slow
-def test_edges_of_the_real_model_are_exact(real_lab: Lab):
-    from hooke.models.load import load
-
-    model = load("smollm2-135m", lab=real_lab)
-    graph = trace(model, "neurons", "The capital of France is", settings=TraceSettings(max_nodes=200))
-    found = constrained(graph, model, "neurons", n=40)
+def test_edges_of_the_real_model_are_exact(real_model: Model):
+    graph = trace(real_model, "neurons", "The capital of France is", settings=TraceSettings(max_nodes=200))
+    found = constrained(graph, real_model, "neurons", n=40)
     assert found.n_sources == 40
     assert found.error <= LIMIT

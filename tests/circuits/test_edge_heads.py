@@ -15,7 +15,7 @@ from hooke.circuits.reopened import reopen
 from hooke.circuits.targets import Probe, probe_target
 from hooke.circuits.trace import trace
 from hooke.errors import BadRequest
-from hooke.lab import Lab
+from hooke.models.model import Model
 from tests.circuits.random_transcoders import random_crosslayer, random_set
 from tests.circuits.test_trace import DENSE
 from tests.models.tiny import tiny_model
@@ -131,9 +131,6 @@ def test_what_has_no_steps_is_refused():
 
 
 @pytest.mark.slow
-def test_steps_sum_to_edges_of_the_real_model(real_lab: Lab):
-    from hooke.models.load import load
-
-    model = load("smollm2-135m", lab=real_lab)
-    graph = trace(model, "neurons", "The capital of France is", settings=TraceSettings(max_nodes=100))
-    check(graph, model, "neurons")
+def test_steps_sum_to_edges_of_the_real_model(real_model: Model):
+    graph = trace(real_model, "neurons", "The capital of France is", settings=TraceSettings(max_nodes=100))
+    check(graph, real_model, "neurons")

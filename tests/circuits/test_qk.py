@@ -10,7 +10,6 @@ from hooke.circuits.graph import TraceSettings
 from hooke.circuits.qk import attention_score, split_score
 from hooke.circuits.trace import trace
 from hooke.errors import BadRequest, UnsupportedModel
-from hooke.lab import Lab
 from hooke.models.model import Model
 from hooke.models.score_maps import score_map
 from tests.circuits.random_transcoders import random_crosslayer, random_set
@@ -153,12 +152,9 @@ def test_what_cannot_be_split_is_refused():
 
 
 @pytest.mark.slow
-def test_pairs_sum_to_the_score_of_the_real_model(real_lab: Lab):
-    from hooke.models.load import load
-
-    model = load("smollm2-135m", lab=real_lab)
-    frozen = freeze(model, "When Mary and John went to the store, John gave a drink to")
-    run = model.run(frozen.tokens[None], capture=["q.*", "k.*"])
+def test_pairs_sum_to_the_score_of_the_real_model(real_model: Model):
+    frozen = freeze(real_model, "When Mary and John went to the store, John gave a drink to")
+    run = real_model.run(frozen.tokens[None], capture=["q.*", "k.*"])
     for layer, head, query, key in ((1, 0, 13, 12), (12, 4, 10, 4), (29, 8, 13, 2)):
         found = split_score(frozen, "neurons", layer=layer, head=head, query=query, key=key)
         expected = float(run[f"q.{layer}"][0, query, head] @ run[f"k.{layer}"][0, key, head // 3]) / 8

@@ -21,7 +21,9 @@ def test_too_little_text_is_refused_before_anything_is_loaded(capsys: pytest.Cap
 def test_the_starter_is_shown_and_the_page_loads_nothing(
     real_lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    # A feature takes half a minute, and the other two go the same way; so do its strengths.
+    # A feature takes half a minute, and the other two go the same way; so do its strengths, and the rest of the text.
+    monkeypatch.setattr("hooke.cli.quickstart.N_TOKENS", 2_048)
+    monkeypatch.setattr("hooke.cli.quickstart.N_LOSS_WINDOWS", 4)
     monkeypatch.setattr("hooke.cli.quickstart.STEERED", STEERED[:1])
     monkeypatch.setattr("hooke.cli.quickstart.STRENGTHS", (1.0,))
     assert main(["quickstart", "--lab", str(real_lab.root), "--json"]) == 0

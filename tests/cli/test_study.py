@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,17 +24,22 @@ def test_studies_are_listed(hooke: Hooke):
     assert STUDIES["two-hop"].about in " ".join(hooke("study list").out.split())
 
 
+@cache
+def specimen_evidence() -> Evidence:
+    specimen = build("two-hop")
+    first, second = halves(open_pairs(specimen.model, specimen.pairs))
+    found = gather(specimen.model, "two-hop", first, second)
+    few, settings = first.some(range(4)), TraceSettings(max_nodes=8, candidates=32)
+    return found.with_graphs(graph_evidence(specimen.model, few, few, 1, unrelated=few, settings=settings))
+
+
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A study whose evidence is a specimen's, whatever the model."""
 
     def run(_: object, *, seed: int) -> Evidence:
-        specimen = build("two-hop")
-        first, second = halves(open_pairs(specimen.model, specimen.pairs))
-        found = gather(specimen.model, "two-hop", first, second)
-        few, settings = first.some(range(4)), TraceSettings(max_nodes=8, candidates=32)
-        graphs = graph_evidence(specimen.model, few, few, 1, unrelated=few, settings=settings)
-        return found.with_graphs(graphs).with_more(replace(found.findings[0], claim=f"Seed {seed}"))
+        found = specimen_evidence()
+        return found.with_more(replace(found.findings[0], claim=f"Seed {seed}"))
 
     monkeypatch.setitem(STUDIES, "two-hop", Study(about="Why?", run=run))
 

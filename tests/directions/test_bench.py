@@ -55,7 +55,9 @@ def ids_of(model: Model, text: str) -> list[int]:
 
 def measured(bench: Bench, model: Model, strength: float, *, is_quick: bool = True) -> Dose:
     token = model.tokenizer.convert_tokens_to_ids("Ġbridge")
-    return bench.measure(treatment(model, is_quick=is_quick), strength, [token], [token], np.random.default_rng(0))
+    chosen = treatment(model, is_quick=is_quick)
+    (said,) = bench.continued([chosen.edits(strength)])
+    return bench.measure(chosen, strength, [token], [token], said, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("is_quick", [True, False])
@@ -76,7 +78,9 @@ def test_the_wrong_way_is_down_for_a_dose_up_and_up_for_a_dose_down(bench: Bench
     assert against.wrong_way.value == 0
     # The model says each prompt's last word again; that loses what the pushed word gains.
     last = [model.tokenizer(one, add_special_tokens=False)["input_ids"][-1] for one in CONFIG.measurement]
-    wrong = bench.measure(treatment(model, is_quick=True), 1.0, last, last, np.random.default_rng(0)).wrong_way
+    wrong = bench.measure(
+        treatment(model, is_quick=True), 1.0, last, last, bench.base_said, np.random.default_rng(0)
+    ).wrong_way
     assert wrong.value == 1
     assert wrong.interval == share_interval(1.0, 3)
 

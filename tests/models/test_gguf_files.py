@@ -1,13 +1,14 @@
 import struct
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 from gguf import GGUFWriter
 
 from hooke.errors import BadArtefact, OutOfSpace
 from hooke.lab import Lab
-from hooke.models.gguf_files import check_gguf, converted
+from hooke.models.gguf_files import _parsed_once, check_gguf, converted
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,26 @@ def test_a_full_disk_is_found_before_the_conversion_starts(tmp_path: Path, monke
     monkeypatch.setattr("hooke.models.gguf_files.require_space", refuse)
     with pytest.raises(OutOfSpace, match="20000 bytes"):
         converted(path, Lab(tmp_path / "lab"), "small")
+
+
+def test_a_file_is_parsed_once_and_as_it_would_be_anyway(tmp_path: Path) -> None:
+    path = tmp_path / "small.gguf"
+    writer = GGUFWriter(path, "llama")
+    writer.add_token_list(["a", "bc", "déf"])
+    writer.add_tensor("token_embd.weight", np.arange(15, dtype=np.float32).reshape(3, 5))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    own = gguf.GGUFReader, gguf.get_tensor_name_map
+    expected = gguf.GGUFReader(path)
+    with _parsed_once():
+        assert check_gguf(path) == 15
+        found = gguf.GGUFReader(path)
+        assert gguf.GGUFReader(path) is found
+        assert not isinstance(found.data, np.memmap)
+        assert [one.contents() for one in found.fields.values()] == [one.contents() for one in expected.fields.values()]
+        assert np.array_equal(found.tensors[0].data, expected.tensors[0].data)
+        names = [gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2) for _ in range(2)]
+        assert names[0] is names[1]
+    assert (gguf.GGUFReader, gguf.get_tensor_name_map) == own

@@ -7,6 +7,7 @@ from hooke.dictionaries import check_fits
 from hooke.errors import BadRequest, UnknownSite, UnsupportedModel
 from hooke.lab import Lab
 from hooke.models.edits import Ablate, Clamp
+from hooke.models.model import Model
 from hooke.models.neurons import keep_neurons, neurons_of, open_dictionary
 from hooke.sites import Site
 from tests.models.tiny import tiny_hf, tiny_model
@@ -82,20 +83,15 @@ def test_what_a_model_does_not_have_is_refused():
 def test_the_tiny_model_is_not_changed():
     hf = tiny_hf("llama")
     before = {name: value.clone() for name, value in hf.state_dict().items()}
-    from hooke.models.model import Model
-
     neurons_of(Model(hf, None, name="tiny"), 0)
     assert all(torch.equal(before[name], value) for name, value in hf.state_dict().items())
 
 
 @pytest.mark.slow
-def test_the_neurons_of_the_real_model_are_exact(real_lab: Lab, tmp_path):
-    from hooke.models.load import load
-
-    model = load("smollm2-135m", lab=real_lab)
-    neurons = keep_neurons(model, 15, lab=Lab(tmp_path))
+def test_the_neurons_of_the_real_model_are_exact(real_model: Model, tmp_path):
+    neurons = keep_neurons(real_model, 15, lab=Lab(tmp_path))
     assert (neurons.name, neurons.n_features) == ("neurons.15-smollm2-135m", 2 * 1536)
-    run = model.run("The capital of France is Paris, a city", capture=["neurons.15", "mlp_out.15"], logits=False)
+    run = real_model.run("The capital of France is Paris, a city", capture=["neurons.15", "mlp_out.15"], logits=False)
     x = run["neurons.15"]
     assert torch.allclose(x @ neurons.outputs, run["mlp_out.15"], atol=1e-3)
     kept = neurons.decode(neurons.encode(x))

@@ -2,15 +2,14 @@
 
 import pytest
 
-from hooke.lab import Lab
-from hooke.models.load import load
+from hooke.models.model import Model
 from hooke.studies import capitals
 from tests.studies.wiring import given_by, prompts, require_apart
 
 
 @pytest.mark.slow
-def test_the_circuit_of_questions_is_tried_in_other_words(real_lab: Lab, monkeypatch: pytest.MonkeyPatch):
-    found = given_by(monkeypatch, capitals, load("smollm2-135m", lab=real_lab))
+def test_the_circuit_of_questions_is_tried_in_other_words(real_model: Model, monkeypatch: pytest.MonkeyPatch):
+    found = given_by(monkeypatch, capitals, real_model)
     require_apart(found, 30)
     ((about, others),) = found.tried
     assert "other words" in about

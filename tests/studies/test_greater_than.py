@@ -2,15 +2,14 @@
 
 import pytest
 
-from hooke.lab import Lab
-from hooke.models.load import load
+from hooke.models.model import Model
 from hooke.studies import greater_than
 from tests.studies.wiring import given_by, prompts, require_apart
 
 
 @pytest.mark.slow
-def test_spans_are_tried_in_other_words(real_lab: Lab, monkeypatch: pytest.MonkeyPatch):
-    found = given_by(monkeypatch, greater_than, load("smollm2-135m", lab=real_lab))
+def test_spans_are_tried_in_other_words(real_model: Model, monkeypatch: pytest.MonkeyPatch):
+    found = given_by(monkeypatch, greater_than, real_model)
     require_apart(found, 30)
     assert found.first.metric == "probability"
     ((_, others),) = found.tried

@@ -1,19 +1,20 @@
 """The study of induction: loss on what repeats, and where heads look."""
 
+from functools import cache
+
 import pytest
 
-from hooke.lab import Lab
-from hooke.models.load import load
+from hooke.models.model import Model
 from hooke.studies import induction
 from tests.studies.wiring import Given, given_by, require_apart
 
 
 @pytest.mark.slow
-def test_what_repeats_costs_less_than_what_is_new(real_lab: Lab, monkeypatch: pytest.MonkeyPatch):
+def test_what_repeats_costs_less_than_what_is_new(real_model: Model, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(induction, "_SEQUENCES", 4)
     monkeypatch.setattr(induction, "look_back", lambda *_, **__: None)
     monkeypatch.setattr(Given, "heads", Heads(), raising=False)
-    found = given_by(monkeypatch, induction, load("smollm2-135m", lab=real_lab))
+    found = given_by(monkeypatch, induction, real_model)
     require_apart(found, 30)
     loss = found.more[0]
     assert loss.value < 6 < 10 < loss.control
@@ -28,9 +29,9 @@ class Heads:
 
 
 @pytest.mark.slow
-def test_heads_that_look_back_are_told_from_the_others(real_lab: Lab):
-    model = load("smollm2-135m", lab=real_lab)
-    strongest = induction.head_scores(model).strongest("induction", 2)
-    found = induction.look_back(model, strongest)
+def test_heads_that_look_back_are_told_from_the_others(real_model: Model, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(induction, "head_scores", cache(induction.head_scores))
+    strongest = induction.head_scores(real_model, seed=0).strongest("induction", 2)
+    found = induction.look_back(real_model, strongest)
     assert found.control is not None
     assert found.value > 0.5 > 0.2 > found.control

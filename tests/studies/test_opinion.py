@@ -3,8 +3,7 @@
 import pytest
 
 from hooke.circuits.pairs import open_pairs
-from hooke.lab import Lab
-from hooke.models.load import load
+from hooke.models.model import Model
 from hooke.specimens import build
 from hooke.studies import opinion
 from hooke.text import tasks
@@ -12,8 +11,8 @@ from tests.studies.wiring import given_by, require_apart
 
 
 @pytest.mark.slow
-def test_the_opinion_wins_oftener_than_the_same_answer_without_it(real_lab: Lab, monkeypatch: pytest.MonkeyPatch):
-    found = given_by(monkeypatch, opinion, load("smollm2-135m", lab=real_lab))
+def test_the_opinion_wins_oftener_than_the_same_answer_without_it(real_model: Model, monkeypatch: pytest.MonkeyPatch):
+    found = given_by(monkeypatch, opinion, real_model)
     require_apart(found, 30)
     won = found.more[0]
     assert won.control < 0.1 < 0.3 < won.value

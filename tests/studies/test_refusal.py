@@ -4,8 +4,6 @@ import pytest
 
 from hooke.directions.refusal import choose
 from hooke.findings import Finding
-from hooke.lab import Lab
-from hooke.models.load import load
 from hooke.models.model import Model
 from hooke.specimens import build
 from hooke.studies import refusal
@@ -48,13 +46,12 @@ def test_likeness_stands_beside_random_directions():
 
 
 @pytest.mark.slow
-def test_topics_are_parted_and_the_template_ends_all_prompts_alike(real_lab: Lab):
-    model = load("smollm2-135m", lab=real_lab)
-    sets = refusal.real_sets(model)
+def test_topics_are_parted_and_the_template_ends_all_prompts_alike(real_model: Model):
+    sets = refusal.real_sets(real_model)
     assert [len(one.ids) for part in (sets.fit, sets.validation, sets.test) for one in part] == [28, 28, 14, 14, 14, 14]
     assert [len(one.ids) for one in sets.every] == [56, 56]
     assert sets.groups[0] == sets.groups[1]
     ending = sets.fit[0].ids[0][: int(sets.fit[0].lengths[0])][-refusal.shared_ending(sets) :]
-    assert model.tokenizer.decode(ending.tolist()) == "<|im_end|>\n<|im_start|>assistant\n"
-    told_to = refusal.real_sets(model, refusal.SYSTEM)
-    assert refusal.SYSTEM in model.tokenizer.decode(told_to.fit[0].ids[0].tolist())
+    assert real_model.tokenizer.decode(ending.tolist()) == "<|im_end|>\n<|im_start|>assistant\n"
+    told_to = refusal.real_sets(real_model, refusal.SYSTEM)
+    assert refusal.SYSTEM in real_model.tokenizer.decode(told_to.fit[0].ids[0].tolist())

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hooke.lab import Lab
-from hooke.models.load import load
+from hooke.models.model import Model
 from hooke.models.split import split_run
 from hooke.sites import Site
 from hooke.specimens import build
@@ -72,12 +71,11 @@ def test_shares_and_moves_are_told_beside_the_furthest_random_direction(opinion:
 
 
 @pytest.mark.slow
-def test_a_wrong_opinion_wins_over_what_the_model_knows(real_lab: Lab):
-    model = load("smollm2-135m", lab=real_lab)
-    questions = sycophancy.usable(model)[::5]
+def test_a_wrong_opinion_wins_over_what_the_model_knows(real_model: Model):
+    questions = sycophancy.usable(real_model)[::5]
     site = Site("resid_post", 24)
     alone, wrong = (
-        sycophancy.asked(model, questions, wording, opinion, site)
+        sycophancy.asked(real_model, questions, wording, opinion, site)
         for wording, opinion in (("{asked}", ""), (WORDINGS[DIRECT], "wrong"))
     )
     assert (alone.gaps() > 0).mean() > 0.6

@@ -2,8 +2,7 @@
 
 import pytest
 
-from hooke.lab import Lab
-from hooke.models.load import load
+from hooke.models.model import Model
 from hooke.studies import two_hop
 from hooke.text.pairs import PromptPair
 from hooke.text.tasks import CITIES, Task, task
@@ -22,14 +21,14 @@ def test_prompts_are_those_of_the_task():
 
 @pytest.mark.slow
 def test_one_head_carries_what_a_country_in_the_citys_place_says_as_well(
-    real_lab: Lab, monkeypatch: pytest.MonkeyPatch
+    real_model: Model, monkeypatch: pytest.MonkeyPatch
 ):
     def few() -> list[PromptPair]:
         return [pair for pair in task("two-hop").pairs() if "Tokyo" in pair.clean or "Madrid" in pair.clean]
 
     monkeypatch.setattr(two_hop, "task", lambda _: Task(about="", metric="logit", pairs=few))
     monkeypatch.setattr(two_hop, "two_hop_language", lambda _: few())
-    evidence = two_hop.study(load("smollm2-135m", lab=real_lab))
+    evidence = two_hop.study(real_model)
     assert evidence.graphs is not None
     assert 4 <= evidence.graphs.n_graphs <= 2 * len(few())
     assert evidence.graphs.refused == ()

@@ -74,6 +74,18 @@ def test_the_order_is_shuffled_and_always_the_same(sources: dict[str, Source]):
     assert [text.split()[0] for text in first[:4]] == ["a104", "a92", "a563", "a556"]
 
 
+def test_a_source_is_read_once(monkeypatch: pytest.MonkeyPatch):
+    reads = []
+
+    def read() -> Iterator[Part]:
+        reads.append(1)
+        return texts_of("a", 30)()
+
+    monkeypatch.setattr(default_corpus, "SOURCES", {"a": source(read)})
+    assert texts(open_default("default")) == texts(open_default("default"))
+    assert len(reads) == 1
+
+
 def test_short_long_and_repeated_texts_are_skipped(monkeypatch: pytest.MonkeyPatch):
     good = "One text that is long enough to be read. " * 4
     parts = [("1", good), ("2", "short"), ("3", good.upper().replace(" ", "  ")), ("4", "x " * (2 * LONGEST))]

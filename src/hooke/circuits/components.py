@@ -11,6 +11,7 @@ caps are the model's own; that the parts together give what the whole gives is m
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import torch
@@ -142,13 +143,7 @@ def run_weighted(
     """
     graph, away = components.graph, _Differences(corrupted.written)
     away.add(0, batch.start[None])
-
-    def read(receivers: slice, base: Tensor) -> Tensor:
-        n_senders = graph.n_before(receivers.start)
-        differences = away.first(n_senders)
-        mixed = weights[receivers, :n_senders].to(differences) @ differences.flatten(1)
-        return base + mixed.unflatten(1, differences.shape[1:])
-
+    read = partial(_read, graph, away, weights)
     for layer in range(graph.n_layers):
         reads, mlp = graph.reads(layer), graph.reads(layer).stop
         inputs = read(reads, corrupted.before_attention[layer]).movedim(0, 2)
@@ -159,6 +154,14 @@ def run_weighted(
         away.add(graph.mlp(layer), run_mlp(components, layer, stream)[None])
     last = len(graph.receivers) - 1
     return read(slice(last, last + 1), corrupted.final)[0]
+
+
+def _read(graph: EdgeGraph, away: "_Differences", weights: Tensor, receivers: slice, base: Tensor) -> Tensor:
+    """What some receivers read."""
+    n_senders = graph.n_before(receivers.start)
+    differences = away.first(n_senders)
+    mixed = weights[receivers, :n_senders].to(differences) @ differences.flatten(1)
+    return base + mixed.unflatten(1, differences.shape[1:])
 
 
 class _Differences:

@@ -9,6 +9,7 @@ local replacement model of "Circuit Tracing" (Ameisen et al., 2025).
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -197,12 +198,16 @@ def _freeze_norm(model: Model, site: str, norm: NormMap, x: Tensor, y: Tensor) -
     return frozen
 
 
+def _freeze_norm_of(
+    model: Model, layer: int, norm: NormMap | None, site: str, x: Tensor, y: Tensor
+) -> FrozenNorm | None:
+    return None if norm is None else _freeze_norm(model, f"{site}.{layer}", norm, x, y.reshape(x.shape))
+
+
 def _freeze_block(model: Model, layer: int, block: BlockMap, read: dict[str, Tensor]) -> FrozenBlock:
     attention, pre, attn_out = block.attention, read["resid_pre"], read["attn_out"]
     stream = pre if block.is_parallel else pre + attn_out
-
-    def freeze_norm(norm: NormMap | None, site: str, x: Tensor, y: Tensor) -> FrozenNorm | None:
-        return None if norm is None else _freeze_norm(model, f"{site}.{layer}", norm, x, y.reshape(x.shape))
+    freeze_norm = partial(_freeze_norm_of, model, layer)
 
     written = torch.einsum("qhe,hed->qd", read["z"], attention.outputs) + attention.output_bias
     neurons = read.get("neurons")

@@ -16,6 +16,7 @@ may be small; each pair's own effect is kept beside it.
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -417,7 +418,7 @@ def _exact(
         wanted = torch.tensor([*columns, *[columns[-1]] * (n_columns - len(columns))], device=where.device)
         cell, values = wanted.repeat(len(runs.pairs)), source.at(layer)[rows]
         at = where[rows] == (0 if is_heads else cell[:, None])
-        change = _swap_head(values, at, cell) if is_heads else _swap(values, at)
+        change = partial(_swap_head, values, at, cell) if is_heads else _swap(values, at)
         final = repeated.again(layer, _replacing(_site(model, source.settings.kind, layer), change))
         changes = (_metric(model, pairs, final) - base).double().masked_fill(~at.any(-1).cpu(), torch.nan)
         found[:, layer, columns] = changes.reshape(len(runs.pairs), n_columns)[:, : len(columns)].numpy()
@@ -444,12 +445,9 @@ def _swap(values: Tensor, at: Bool[Tensor, "row pos"]) -> Callable[[Tensor], Ten
     return lambda value: torch.where(at[..., None], values.to(value), value)
 
 
-def _swap_head(values: Tensor, at: Bool[Tensor, "row pos"], head: Int[Tensor, " row"]) -> Callable[[Tensor], Tensor]:
-    def change(value: Tensor) -> Tensor:
-        is_head = torch.arange(value.shape[2], device=value.device) == head[:, None]
-        return torch.where((at[:, :, None] & is_head[:, None])[..., None], values.to(value), value)
-
-    return change
+def _swap_head(values: Tensor, at: Bool[Tensor, "row pos"], head: Int[Tensor, " row"], value: Tensor) -> Tensor:
+    is_head = torch.arange(value.shape[2], device=value.device) == head[:, None]
+    return torch.where((at[:, :, None] & is_head[:, None])[..., None], values.to(value), value)
 
 
 @dataclass(frozen=True, slots=True)

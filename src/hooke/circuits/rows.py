@@ -1,6 +1,7 @@
 """Incoming edges of target nodes: every source's share of each target, in one sweep a batch."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -58,22 +59,25 @@ def _fill(edges: Edges, frozen: FrozenModel, basis: Basis, rows: Rows, chosen: T
     features = new(len(basis.features), len(rows))
     remainder = new(frozen.n_layers, frozen.n_positions, len(rows))
     constant = new(len(rows))
-
-    def read(layer: int, gradient: Tensor) -> Tensor | None:
-        n_positions, n_rows, _ = gradient.shape
-        for part in basis.written[layer]:
-            if part.position < n_positions:
-                run = slice(part.first, part.first + len(part.vectors))
-                features[run, :n_rows].addmm_(part.vectors, gradient[part.position].T)
-        sides = torch.stack([basis.remainder[layer, :n_positions], basis.constant[layer, :n_positions]], dim=-1)
-        left = gradient @ sides
-        remainder[layer, :n_positions, :n_rows] = left[..., 0]
-        constant[:n_rows] += left[..., 1].sum(0)
-        return pass_skip(basis, layer, gradient)
-
-    swept = sweep(frozen, rows, read)
+    swept = sweep(frozen, rows, partial(_read, basis, features, remainder, constant))
     edges.features[chosen] = features.T
     edges.remainder[chosen] = remainder.movedim(-1, 0)
     n_positions = len(swept.embed)
     edges.tokens[chosen, :n_positions] = torch.einsum("prd,pd->rp", swept.embed, frozen.embed[:n_positions])
     edges.constant[chosen] = swept.constant + constant
+
+
+def _read(
+    basis: Basis, features: Tensor, remainder: Tensor, constant: Tensor, layer: int, gradient: Tensor
+) -> Tensor | None:
+    """Adds what a layer's parts give the rows."""
+    n_positions, n_rows, _ = gradient.shape
+    for part in basis.written[layer]:
+        if part.position < n_positions:
+            run = slice(part.first, part.first + len(part.vectors))
+            features[run, :n_rows].addmm_(part.vectors, gradient[part.position].T)
+    sides = torch.stack([basis.remainder[layer, :n_positions], basis.constant[layer, :n_positions]], dim=-1)
+    left = gradient @ sides
+    remainder[layer, :n_positions, :n_rows] = left[..., 0]
+    constant[:n_rows] += left[..., 1].sum(0)
+    return pass_skip(basis, layer, gradient)

@@ -34,6 +34,8 @@ SCREENED = (
     "recognised; 5.4 % of the 1,960 move their tokens by over 0.01"
 )
 STRENGTHS = (0.25, 0.5, 1.0, 2.0)
+N_TOKENS, N_LOSS_WINDOWS = 16_384, 8
+"""How much text the dictionary is measured on."""
 
 
 def quickstart(
@@ -114,7 +116,7 @@ def tour(model: "hooke.models.model.Model", index: "hooke.features.query.Index")
     from hooke.text.corpora import open_corpus
 
     steering = SteerConfig(strengths=STRENGTHS, n_continued=4, max_tokens=16)
-    config = ReconstructionConfig(n_tokens=16_384, n_loss_windows=8)
+    config = ReconstructionConfig(n_tokens=N_TOKENS, n_loss_windows=N_LOSS_WINDOWS)
     measured = reconstruction(model, index.dictionary, open_corpus("default:heldout"), config=config)
     hits = index.search(WORDS, 8) or index.ranked("score", 8, max_density=0.01)
     chosen, rule = _steered(index)

@@ -225,17 +225,17 @@ def say_along(
     seed: int,
 ) -> list["hooke.directions.arms.Said"]:
     """What the model says without edits, with strength · step added, and with a random direction of the same norm."""
-    from hooke.directions.arms import say
+    from hooke.directions.arms import Asked, say
     from hooke.directions.controls import random_like
     from hooke.models.edits import Add
 
     drawn = random_like(step, generator=np.random.default_rng(seed))
-    found = [say(model, prompt, [], name="baseline", max_tokens=max_tokens)]
+    arms = [Asked(name="baseline")]
     for name, one in (("treated", step), ("random", drawn)):
         for strength in strengths:
             edit = Add(site=site, vector=one, scale=strength, positions="1:")
-            found.append(say(model, prompt, [edit, *more], name=name, strength=strength, max_tokens=max_tokens))
-    return found
+            arms.append(Asked(name=name, strength=strength, edits=(edit, *more)))
+    return say(model, prompt, arms, max_tokens=max_tokens)
 
 
 def said_table(said: Sequence["hooke.directions.arms.Said"]) -> RenderableType:

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from hooke.dictionaries import Dictionary
 from hooke.models.edits import Edit
-from hooke.models.generate import Sampling, generate_tokens
-from hooke.models.model import Model
+from hooke.models.model import Model, Tokens
+from hooke.models.rows import greedy_rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,27 +28,37 @@ class Said:
     """Mean nats per token of the continuation under the model without edits; NaN for an empty one."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """An arm that is to be heard."""
+
+    name: str
+    """'baseline', 'treated' or 'random'."""
+    strength: float | None = None
+    """Strength of the edits, where they have one."""
+    edits: tuple[Edit, ...] = ()
+    """What is in force."""
+
+
 def say(
-    model: Model,
-    prompt: str,
-    edits: Sequence[Edit],
-    *,
-    name: str,
-    strength: float | None = None,
-    max_tokens: int = 40,
-    dictionaries: Iterable[Dictionary] = (),
-) -> Said:
-    """The model's greedy continuation of a prompt with edits in force.
+    model: Model, prompt: str, arms: Sequence[Asked], *, max_tokens: int = 40, dictionaries: Iterable[Dictionary] = ()
+) -> list[Said]:
+    """The model's greedy continuation of a prompt in each arm; all are made together.
 
     Raises:
         PromptTooLong, BadRequest, UnknownSite, UnknownName, ShapeMismatch: see `Model.generate`.
     """
     tokens = model.tokenize(prompt)
-    steps = generate_tokens(model, tokens, edits, max_tokens, Sampling(), None, dictionaries)
-    ids = [int(new[0]) for new, is_open in steps if bool(is_open[0])]
-    said = torch.tensor(ids, dtype=torch.int64, device=model.device)
-    text = str(model.tokenizer.decode(ids, skip_special_tokens=True))
-    return Said(name=name, strength=strength, text=text, surprise=_surprise(model, tokens.ids[0], said))
+    shared = Tokens(tokens.ids.expand(len(arms), -1), tokens.mask.expand(len(arms), -1))
+    found = []
+    for arm, ids in zip(
+        arms, greedy_rows(model, shared, [arm.edits for arm in arms], max_tokens, dictionaries), strict=True
+    ):
+        said = torch.tensor(ids, dtype=torch.int64, device=model.device)
+        text = str(model.tokenizer.decode(ids, skip_special_tokens=True))
+        surprise = _surprise(model, tokens.ids[0], said)
+        found.append(Said(name=arm.name, strength=arm.strength, text=text, surprise=surprise))
+    return found
 
 
 def _surprise(model: Model, prompt: Int[Tensor, " pos"], said: Int[Tensor, " new"]) -> float:

@@ -16,8 +16,8 @@ from hooke.directions.response import Dose, PromotedToken
 from hooke.directions.steer_config import SteerConfig
 from hooke.findings import Estimate, estimate, share_interval
 from hooke.models.edits import Edit
-from hooke.models.generate import Sampling, generate_tokens
-from hooke.models.model import Model
+from hooke.models.model import Model, Tokens
+from hooke.models.rows import greedy_rows
 from hooke.models.split import SplitRun, split_run
 from hooke.sites import Site
 from hooke.text.windows import Windows
@@ -69,6 +69,7 @@ class Bench:
         measurement = split_run(model, list(config.measurement), site)
         windows = split_run(model, text.tokens, site)
         counted = text.counted.to(windows.value.device)
+        predictions = tuple(_predictions(windows, windows.final, text))
         bare = Bench(
             model,
             config,
@@ -80,11 +81,11 @@ class Bench:
             windows,
             next_log_probabilities(selection, selection.final),
             next_log_probabilities(measurement, measurement.final).exp(),
-            window_losses(windows, windows.final, text),
-            tuple(_predictions(windows, windows.final, text)),
+            torch.stack([_loss(windows, row, own, text) for row, own in enumerate(predictions)]),
+            predictions,
             [],
         )
-        return replace(bare, base_said=bare._continued(()))
+        return replace(bare, base_said=bare.continued([()])[0])
 
     @property
     def n_continued(self) -> int:
@@ -119,6 +120,7 @@ class Bench:
         strength: float,
         own: Sequence[int],
         target: Sequence[int],
+        said: Sequence[Sequence[int]],
         generator: np.random.Generator,
     ) -> Dose:
         """One treatment at one strength.
@@ -126,12 +128,12 @@ class Bench:
         Args:
             own: its promoted tokens.
             target: those of the treatment that it is a control of.
+            said: its continuations.
         """
         found = next_log_probabilities(self.measurement, self._final(self.measurement, treatment, strength)).exp()
         gains = _mass(found, own) - _mass(self.base_probabilities, own)
         final = self._final(self.windows, treatment, strength)
-        losses = window_losses(self.windows, final, self.text)
-        said = self._continued(treatment.edits(strength))
+        losses, divergences = self._read(final)
         distinct = _distinct(said)
         return Dose(
             strength=strength,
@@ -140,13 +142,28 @@ class Bench:
             target_gain=estimate(_mass(found, target) - _mass(self.base_probabilities, target), generator=generator),
             perplexity=_perplexity(losses, generator),
             perplexity_ratio=_perplexity(losses - self.base_losses, generator),
-            kl=estimate(self._divergences(final), generator=generator),
+            kl=estimate(divergences, generator=generator),
             wrong_way=_share(gains * np.sign(strength * self.config.selection_strength) < 0),
             distinct=_mean(distinct, generator),
             distinct_change=_mean(distinct - _distinct(self.base_said), generator),
             relative=self._relative(treatment, strength),
             continuation=self.text_of(said),
         )
+
+    def continued(self, edits: Sequence[tuple[Edit, ...]]) -> list[list[list[int]]]:
+        """How the model goes on with each prompt under each of these edits; all are made together."""
+        n = self.n_continued
+        if not n:
+            return [[] for _ in edits]
+        tokens = self.model.tokenize(self._prompts)
+        said = greedy_rows(
+            self.model,
+            Tokens(tokens.ids.repeat(len(edits), 1), tokens.mask.repeat(len(edits), 1)),
+            [one for one in edits for _ in range(n)],
+            self.config.max_tokens,
+            self.dictionaries.values(),
+        )
+        return [said[start : start + n] for start in range(0, len(said), n)]
 
     def text_of(self, said: Sequence[Sequence[int]]) -> str:
         """How the model went on with the example prompt."""
@@ -159,19 +176,6 @@ class Bench:
         if not self.config.max_tokens:
             return []
         return [self.config.prompt, *self.config.measurement][: self.config.n_continued]
-
-    def _continued(self, edits: Sequence[Edit]) -> list[list[int]]:
-        if not self._prompts:
-            return []
-        tokens = self.model.tokenize(self._prompts)
-        steps = generate_tokens(
-            self.model, tokens, edits, self.config.max_tokens, Sampling(), None, self.dictionaries.values()
-        )
-        said: list[list[int]] = [[] for _ in self._prompts]
-        for new, is_open in steps:
-            for row, token, still in zip(said, new.tolist(), is_open.tolist(), strict=True):
-                row.extend([token] * still)
-        return said
 
     def _final(self, run: SplitRun, treatment: Treatment, strength: float) -> Float[Tensor, "batch pos d_model"]:
         """The last residual stream with the treatment in force at every token that its places allow."""
@@ -193,11 +197,16 @@ class Bench:
         edits = everywhere(treatment.edits(strength))
         return relative_change(self.model, self.windows.tokens, self.text.counted, edits, self.dictionaries)
 
-    def _divergences(self, final: Float[Tensor, "window pos d_model"]) -> Float[np.ndarray, " window"]:
-        found = []
-        for base, own in zip(self.base_predictions, _predictions(self.windows, final, self.text), strict=True):
-            found.append(float((own.exp() * (own - base)).sum(-1).mean().clamp_min(0)))
-        return np.array(found)
+    def _read(
+        self, final: Float[Tensor, "window pos d_model"]
+    ) -> tuple[Float[Tensor, " window"], Float[np.ndarray, " window"]]:
+        """The losses of the windows, and how far their predictions are from the unedited ones."""
+        losses, divergences = [], []
+        own_predictions = _predictions(self.windows, final, self.text)
+        for row, (base, own) in enumerate(zip(self.base_predictions, own_predictions, strict=True)):
+            losses.append(_loss(self.windows, row, own, self.text))
+            divergences.append(float((own.exp() * (own - base)).sum(-1).mean().clamp_min(0)))
+        return torch.stack(losses), np.array(divergences)
 
 
 def everywhere(edits: Sequence[Edit]) -> tuple[Edit, ...]:
@@ -254,6 +263,12 @@ def _predictions(run: SplitRun, final: Float[Tensor, "window pos d_model"], text
         with torch.no_grad():
             logits = run.model.unembed(final[row, :-1][targets[row, 1:].to(final.device)])
         yield logits.float().log_softmax(-1)
+
+
+def _loss(run: SplitRun, row: int, predictions: Float[Tensor, "_ vocab"], text: Windows) -> Float[Tensor, ""]:
+    """Mean cross-entropy of the tokens of a window, in nats, from what is predicted of them."""
+    predicted = targets_of(text)[row, 1:].to(predictions.device)
+    return functional.nll_loss(predictions, run.tokens.ids[row, 1:][predicted]).double().cpu()
 
 
 def _distinct(said: Sequence[Sequence[int]]) -> Float[np.ndarray, " prompt"]:

@@ -149,9 +149,13 @@ def _respond(
     promoted = {one.name: bench.promoted(one) for one in treatments}
     tokens = {arm: [one.token for one in chosen] for arm, chosen in promoted.items()}
     doses: dict[str, list[Dose]] = {one.name: [] for one in treatments}
-    for one in treatments:
+    said: dict[float, list[list[list[int]]]] = {}
+    for place, one in enumerate(treatments):
         for strength in config.strengths:
-            doses[one.name].append(bench.measure(one, strength, tokens[one.name], tokens[name], generator))
+            if strength not in said:
+                said[strength] = bench.continued([other.edits(strength) for other in treatments])
+            own = said[strength][place]
+            doses[one.name].append(bench.measure(one, strength, tokens[one.name], tokens[name], own, generator))
             yield None
     treated, *controls = [Arm(name=arm, promoted=promoted[arm], doses=tuple(doses[arm])) for arm in doses]
     limits = config.limits

@@ -7,6 +7,7 @@ context, the class of its token, its source.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,8 @@ NOTHING = -1
 
 _WORD = re.compile(r"[^\W\d_]+")
 _WORD_REACH = 6
+_WORDS_KEPT = 1 << 16
+"""Features fire on the same words, which are asked for again and again."""
 
 CLASSES: dict[str, Callable[[str], bool]] = {
     "digits": lambda text: text.strip().isdigit(),
@@ -75,6 +78,8 @@ class PlaceReader:
         self._classes = np.array([*classes, [NOTHING] * len(CLASSES)], np.int8)
         self._of_token = np.append(self._forms.of_token, NOTHING)
         self._word_of_token = np.append(np.where(self._forms.starts_word, self._forms.of_token, NOTHING), NOTHING)
+        self.word: Callable[[int], str] = lru_cache(maxsize=_WORDS_KEPT)(self._word)
+        """The whole word that a position is in, without case; empty where it is in none."""
 
     def read(self, positions: Int[ndarray, " place"], *, context: bool = True) -> Places:
         """The places at these positions; reading their contexts is most of the work."""
@@ -113,8 +118,7 @@ class PlaceReader:
         text = b"".join(self._vocabulary.pieces[token] for token in tokens[begin:]).decode("utf-8", "replace")
         return text.strip(" ").casefold()
 
-    def word(self, position: int) -> str:
-        """The whole word that a position is in, without case; empty where it is in none."""
+    def _word(self, position: int) -> str:
         window, place = divmod(position, self._text.context)
         first = max(0, place - _WORD_REACH)
         tokens = self._text.window("tokens", window, first, place + _WORD_REACH + 1).tolist()

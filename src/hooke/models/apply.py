@@ -64,7 +64,7 @@ def _compile(model: "Model", edit: Edit, known: dict[str, Dictionary]) -> Compil
         case Ablate():
             return _feature_edit(model, edit, edit.feature, known, lambda now: -now)
         case Patch():
-            return _bind(edit, parse_site(edit.site), _patch(edit))
+            return _bind(edit, parse_site(edit.site), partial(_patched, edit))
         case Splice():
             dictionary = known[edit.dictionary]
             site = _only_site(model, dictionary)
@@ -204,29 +204,26 @@ def _condition(model: "Model", given: Given, site: Site, known: dict[str, Dictio
     return CompiledGiven(given.read_at, lambda value: value.flatten(2).float() @ row > given.above)
 
 
-def _patch(edit: Patch):  # noqa: ANN202
-    def apply(value: Tensor, _: CompiledEdit, moment: Moment) -> Tensor:
-        patch = edit.value.to(value)
-        patch = patch[None] if patch.ndim == value.ndim - 1 else patch
-        if patch.ndim != value.ndim or patch.shape[0] not in (1, len(value)) or patch.shape[2:] != value.shape[2:]:
+def _patched(edit: Patch, value: Tensor, _: CompiledEdit, moment: Moment) -> Tensor:
+    patch = edit.value.to(value)
+    patch = patch[None] if patch.ndim == value.ndim - 1 else patch
+    if patch.ndim != value.ndim or patch.shape[0] not in (1, len(value)) or patch.shape[2:] != value.shape[2:]:
+        raise _misfit(edit, value)
+    patch = patch.expand(len(value), *patch.shape[1:])
+    if edit.positions is None:
+        if patch.shape[1] != value.shape[1]:
             raise _misfit(edit, value)
-        patch = patch.expand(len(value), *patch.shape[1:])
-        if edit.positions is None:
-            if patch.shape[1] != value.shape[1]:
-                raise _misfit(edit, value)
-            # Some architectures go on to change the very tensor in place; the edit's own must stay as it is.
-            return patch.clone()
-        assert not isinstance(edit.positions, str)
-        if patch.shape[1] != len(edit.positions):
-            raise _misfit(edit, value)
-        new = value.clone()
-        for column, place in enumerate(edit.positions):
-            places = place + moment.n_prompt if place < 0 else torch.full_like(moment.n_prompt, place)
-            row, pos = (moment.position == places[:, None]).nonzero(as_tuple=True)
-            new[row, pos] = patch[row, column]
-        return new
-
-    return apply
+        # Some architectures go on to change the very tensor in place; the edit's own must stay as it is.
+        return patch.clone()
+    assert not isinstance(edit.positions, str)
+    if patch.shape[1] != len(edit.positions):
+        raise _misfit(edit, value)
+    new = value.clone()
+    for column, place in enumerate(edit.positions):
+        places = place + moment.n_prompt if place < 0 else torch.full_like(moment.n_prompt, place)
+        row, pos = (moment.position == places[:, None]).nonzero(as_tuple=True)
+        new[row, pos] = patch[row, column]
+    return new
 
 
 def _misfit(edit: Patch, value: Tensor) -> ShapeMismatch:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -159,17 +160,7 @@ def _find_blocks(hf: nn.Module) -> list[nn.Module]:
 def recording(hf: nn.Module) -> Iterator[dict[nn.Module, Record]]:
     """(Copies of) what every module reads and returns in forward passes inside the block; the last call counts."""
     records: dict[nn.Module, Record] = {}
-
-    def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        value = input_tensor(args, kwargs)
-        if value is not None and value.is_floating_point():
-            records.setdefault(module, Record()).read = value.detach().clone()
-
-    def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        value = first_tensor(output)
-        if value is not None and value.is_floating_point():
-            records.setdefault(module, Record()).returned = value.detach().clone()
-
+    before, after = partial(_record_read, records), partial(_record_returned, records)
     handles = []
     try:
         for module in hf.modules():
@@ -179,6 +170,20 @@ def recording(hf: nn.Module) -> Iterator[dict[nn.Module, Record]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _record_read(
+    records: dict[nn.Module, Record], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    value = input_tensor(args, kwargs)
+    if value is not None and value.is_floating_point():
+        records.setdefault(module, Record()).read = value.detach().clone()
+
+
+def _record_returned(records: dict[nn.Module, Record], module: nn.Module, _: tuple[Any, ...], output: Any) -> None:
+    value = first_tensor(output)
+    if value is not None and value.is_floating_point():
+        records.setdefault(module, Record()).returned = value.detach().clone()
 
 
 def _probe(hf: nn.Module) -> dict[nn.Module, Record]:

@@ -143,6 +143,18 @@ def generate_tokens(
 ) -> Iterator[tuple[Int[Tensor, " batch"], Bool[Tensor, " batch"]]]:
     """Step by step, the new token of each row and whether that row was still open when it came."""
     steps = next_logits(model, tokens, edits, dictionaries)
+    yield from chosen_tokens(model, tokens, steps, max_tokens, sampling, generator)
+
+
+def chosen_tokens(
+    model: Model,
+    tokens: Tokens,
+    steps: Generator[Float[Tensor, "batch vocab"], Int[Tensor, " batch"], None],
+    max_tokens: int,
+    sampling: Sampling,
+    generator: torch.Generator | None,
+) -> Iterator[tuple[Int[Tensor, " batch"], Bool[Tensor, " batch"]]]:
+    """The same as `generate_tokens`, of logits that are made step by step."""
     is_open = torch.ones(len(tokens.ids), dtype=torch.bool, device=tokens.ids.device)
     ends = torch.tensor(sorted(end_tokens(model)), dtype=torch.int64, device=tokens.ids.device)
     new = None
@@ -163,12 +175,13 @@ def next_logits(
     Raises:
         UnknownSite, UnsupportedModel, UnknownName, ShapeMismatch: an edit does not fit the model; raised at once.
     """
-    return _next_logits(model, tokens, compile_edits(model, edits, dictionaries) if edits else {})
+    return compiled_logits(model, tokens, compile_edits(model, edits, dictionaries) if edits else {})
 
 
-def _next_logits(
+def compiled_logits(
     model: Model, tokens: Tokens, compiled: dict[Site, list[CompiledEdit]]
 ) -> Generator[Float[Tensor, "batch vocab"], Int[Tensor, " batch"], None]:
+    """The same with edits that are bound to the model."""
     # A cache would keep the unedited keys and values of earlier tokens, so edits of those sites run without one.
     cache = None if any(site.kind in ("k", "v") for site in compiled) else DynamicCache(config=model.config)
     ids, mask = _left_padded(tokens)

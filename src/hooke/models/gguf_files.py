@@ -2,14 +2,22 @@
 
 import hashlib
 import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from hooke.errors import BadArtefact
 from hooke.lab import Lab, provenance, require_space, staged, write_json, writing
 
 CONVERSION = 1
 """Raise when the converter changes, so that older conversions are made anew."""
+_PARSING = threading.Lock()
+"""The names that `_parsed_once` stands in for are the whole process's."""
 
 
 def check_gguf(path: Path) -> int:
@@ -65,17 +73,41 @@ def converted(path: Path, lab: Lab, name: str) -> Path:
     target = lab.path("models", f"{name}-{file_fingerprint(path)}-v{CONVERSION}")
     if target.exists():
         return target
-    n_weights = check_gguf(path)
-    with writing(target):
-        if target.exists():
-            return target
-        require_space(target.parent, 4 * n_weights)
-        with staged(target) as aside:
-            _convert(path, aside)
-            write_json(
-                aside / "provenance.json", provenance(inputs={"file": path.name, "sha256": file_fingerprint(path)})
-            )
+    with _parsed_once():
+        n_weights = check_gguf(path)
+        with writing(target):
+            if target.exists():
+                return target
+            require_space(target.parent, 4 * n_weights)
+            with staged(target) as aside:
+                _convert(path, aside)
+                write_json(
+                    aside / "provenance.json", provenance(inputs={"file": path.name, "sha256": file_fingerprint(path)})
+                )
     return target
+
+
+@contextmanager
+def _parsed_once() -> Iterator[None]:
+    """Inside the block a GGUF file is parsed once, and quickly.
+
+    transformers parses the whole file for each thing that it wants of it, and makes the table of names anew for each
+    module; that takes longer than all the rest of a conversion.
+    """
+    import gguf
+
+    class Reader(gguf.GGUFReader):
+        def __setattr__(self, name: str, value: Any) -> None:
+            # A slice of a memory map takes several times as long as one of an array over it.
+            super().__setattr__(name, np.asarray(value) if name == "data" else value)
+
+    with _PARSING:
+        own = gguf.GGUFReader, gguf.get_tensor_name_map
+        gguf.GGUFReader, gguf.get_tensor_name_map = cache(Reader), cache(gguf.get_tensor_name_map)  # pyright: ignore
+        try:
+            yield
+        finally:
+            gguf.GGUFReader, gguf.get_tensor_name_map = own  # pyright: ignore
 
 
 def _convert(path: Path, folder: Path) -> None:

@@ -79,12 +79,12 @@ class CompiledEdit:
 
 def adding_leaves(leaves: dict[Site, Tensor]) -> Callable[[Tensor, CompiledEdit, Moment], Tensor]:
     """What an edit does that adds zeros to a site, and keeps them: a derivative by them is one by the site."""
+    return partial(_with_leaf, leaves)
 
-    def add(value: Tensor, edit: CompiledEdit, _: Moment) -> Tensor:
-        leaves[edit.site] = torch.zeros_like(value, requires_grad=True)
-        return value + leaves[edit.site]
 
-    return add
+def _with_leaf(leaves: dict[Site, Tensor], value: Tensor, edit: CompiledEdit, _: Moment) -> Tensor:
+    leaves[edit.site] = torch.zeros_like(value, requires_grad=True)
+    return value + leaves[edit.site]
 
 
 def _from_end(bound: int, n_prompt: Tensor) -> Tensor:
@@ -256,11 +256,7 @@ def attached(hf: nn.Module, running: Pass) -> Iterator[None]:
 def recorded(blocks: Sequence[nn.Module]) -> Iterator[list[Call]]:
     """What each block was called with besides the residual stream, in the order of the calls inside the block."""
     calls: list[Call] = []
-
-    def record(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        calls.append(Call(module, args[1:], {name: value for name, value in kwargs.items() if name != "hidden_states"}))
-
-    handles = [block.register_forward_pre_hook(record, with_kwargs=True) for block in blocks]
+    handles = [block.register_forward_pre_hook(partial(_record, calls), with_kwargs=True) for block in blocks]
     try:
         yield calls
     finally:
@@ -268,22 +264,17 @@ def recorded(blocks: Sequence[nn.Module]) -> Iterator[list[Call]]:
             handle.remove()
 
 
+def _record(calls: list[Call], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    calls.append(Call(module, args[1:], {name: value for name, value in kwargs.items() if name != "hidden_states"}))
+
+
 @contextmanager
 def overridden(functions: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Iterator[None]:
     """Inside the block these modules return what the functions make of what the modules read, and do no work."""
     own = {module: module.__dict__.get("forward") for module in functions}
-
-    def instead(module: nn.Module) -> Callable[..., Tensor]:
-        def forward(*args: Any, **kwargs: Any) -> Tensor:
-            value = input_tensor(args, kwargs)
-            assert value is not None
-            return functions[module](value)
-
-        return forward
-
     try:
-        for module in functions:
-            module.forward = instead(module)
+        for module, function in functions.items():
+            module.forward = partial(_instead, function)
         yield
     finally:
         for module, before in own.items():
@@ -293,39 +284,49 @@ def overridden(functions: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Ite
                 module.forward = before
 
 
+def _instead(function: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    value = input_tensor(args, kwargs)
+    assert value is not None
+    return function(value)
+
+
+# What is called at a tap are functions of the module with some arguments given, not functions made on the way: a pass
+# taps hundreds of places, and where shapes are checked, each function that is made is read and compiled anew.
 def _tap(tap: Tap, site: Site, running: Pass, visit: Callable[[Tensor], Tensor] | None = None) -> Any:
     if visit is None:
         # An edit of resid_mid is made at attn_out, see `_tap_middle`; where the stream itself passes it is only read.
         visit = partial(running.visit_read_only if site.kind == "resid_mid" else running.visit, site)
-
-    def through(value: Tensor) -> Tensor:
-        if tap.heads is None:
-            return visit(value)
-        parted = value.unflatten(-1, tap.heads)
-        new = visit(parted)
-        return value if new is parted else new.flatten(-2)
-
     if tap.end == "input":
+        return tap.module.register_forward_pre_hook(partial(_before, tap, visit), with_kwargs=True)
+    return tap.module.register_forward_hook(partial(_after, tap, visit))
 
-        def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            value = input_tensor(args, kwargs)
-            assert value is not None
-            new = through(value)
-            if new is value:
-                return None
-            return ((new, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": new})
 
-        return tap.module.register_forward_pre_hook(before, with_kwargs=True)
+def _before(
+    tap: Tap, visit: Callable[[Tensor], Tensor], _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    value = input_tensor(args, kwargs)
+    assert value is not None
+    new = _through(tap, visit, value)
+    if new is value:
+        return None
+    return ((new, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": new})
 
-    def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        value = first_tensor(output)
-        assert value is not None
-        new = through(value)
-        if new is value:
-            return None
-        return (new, *output[1:]) if isinstance(output, tuple) else new
 
-    return tap.module.register_forward_hook(after)
+def _after(tap: Tap, visit: Callable[[Tensor], Tensor], _: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+    value = first_tensor(output)
+    assert value is not None
+    new = _through(tap, visit, value)
+    if new is value:
+        return None
+    return (new, *output[1:]) if isinstance(output, tuple) else new
+
+
+def _through(tap: Tap, visit: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
+    if tap.heads is None:
+        return visit(value)
+    parted = value.unflatten(-1, tap.heads)
+    new = visit(parted)
+    return value if new is parted else new.flatten(-2)
 
 
 def _tap_middle(handles: list[Any], running: Pass, site: Site) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -361,15 +362,22 @@ def _keeper(
 ) -> Callable[[Site, Tensor], Tensor]:
     rows = torch.arange(len(tokens.ids), device=tokens.ids.device)[:, None]
     wanted = None if positions is None else _places(tokens, positions)
+    return partial(_kept, rows, wanted, dtype, device)
 
-    def keep(site: Site, value: Tensor) -> Tensor:
-        if wanted is not None:
-            value = value.movedim(1, 2)[rows, wanted].movedim(1, 2) if site.kind == "pattern" else value[rows, wanted]
-        kept = value.detach().to(device=device, dtype=dtype)
-        # Some architectures go on to change the very tensor in place, so what is kept is always a copy.
-        return kept.clone() if kept.data_ptr() == value.data_ptr() else kept
 
-    return keep
+def _kept(
+    rows: Tensor,
+    wanted: Tensor | None,
+    dtype: torch.dtype | None,
+    device: torch.device | str | None,
+    site: Site,
+    value: Tensor,
+) -> Tensor:
+    if wanted is not None:
+        value = value.movedim(1, 2)[rows, wanted].movedim(1, 2) if site.kind == "pattern" else value[rows, wanted]
+    kept = value.detach().to(device=device, dtype=dtype)
+    # Some architectures go on to change the very tensor in place, so what is kept is always a copy.
+    return kept.clone() if kept.data_ptr() == value.data_ptr() else kept
 
 
 def _places(tokens: Tokens, positions: Sequence[int]) -> Int[Tensor, "batch kept"]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -9,8 +10,9 @@ from torch import Tensor
 from hooke.dictionaries import Dictionary
 from hooke.models.apply import compile_edits
 from hooke.models.edits import Edit
+from hooke.models.generate import Sampling, chosen_tokens, compiled_logits
 from hooke.models.hooks import CompiledEdit, Moment
-from hooke.models.model import Model
+from hooke.models.model import Model, Tokens
 from hooke.sites import Site
 
 
@@ -33,14 +35,33 @@ def compile_rows(
     return compiled
 
 
+def greedy_rows(
+    model: Model,
+    tokens: Tokens,
+    rows: Sequence[tuple[Edit, ...]],
+    max_tokens: int,
+    dictionaries: Iterable[Dictionary] = (),
+) -> list[list[int]]:
+    """How the model goes on with each prompt, which has edits of its own: each time the likeliest token, up to its end.
+
+    Raises:
+        UnknownSite, UnsupportedModel, UnknownName, ShapeMismatch: see `compile_edits`.
+    """
+    said: list[list[int]] = [[] for _ in rows]
+    steps = compiled_logits(model, tokens, compile_rows(model, rows, dictionaries))
+    for new, is_open in chosen_tokens(model, tokens, steps, max_tokens, Sampling(), None):
+        for row, token, still in zip(said, new.tolist(), is_open.tolist(), strict=True):
+            row.extend([token] * still)
+    return said
+
+
 def _on_rows(edit: CompiledEdit, places: list[int]) -> CompiledEdit:
-    rows = torch.tensor(places)
+    return replace(edit, apply=partial(_applied, edit, torch.tensor(places)))
 
-    def apply(value: Tensor, _: CompiledEdit, moment: Moment) -> Tensor:
-        chosen = rows.to(value.device)
-        own = Moment(moment.position[chosen], moment.n_prompt[chosen])
-        new = value.clone()
-        new[chosen] = edit.apply(value[chosen], edit, own).to(value.dtype)
-        return new
 
-    return replace(edit, apply=apply)
+def _applied(edit: CompiledEdit, rows: Tensor, value: Tensor, _: CompiledEdit, moment: Moment) -> Tensor:
+    chosen = rows.to(value.device)
+    own = Moment(moment.position[chosen], moment.n_prompt[chosen])
+    new = value.clone()
+    new[chosen] = edit.apply(value[chosen], edit, own).to(value.dtype)
+    return new

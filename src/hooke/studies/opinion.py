@@ -6,12 +6,14 @@ nobody's opinion, in a sentence of as many words.
 """
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 
 from hooke.circuits.pairs import Pairs, readable_pairs
 from hooke.findings import Finding, bootstrap_interval
 from hooke.models.model import Model
+from hooke.sites import Site
 from hooke.studies.evidence import Evidence, gather, halves, transfer
 from hooke.studies.graphs import graph_evidence
 from hooke.text.tasks import capitals, opinion, task
@@ -78,6 +80,7 @@ def _preferred(claim: str, own: ndarray, other: ndarray, control: str, seed: int
 
 
 def _judged(model: Model, pairs: Pairs) -> Float[ndarray, " pair"]:
-    logits = model.run(pairs.clean).logits
-    assert logits is not None
-    return pairs.judge(pairs.last(logits)).double().numpy()
+    last = Site("resid_post", model.n_layers - 1)
+    ends = model.run(pairs.clean, capture=[last], positions=[-1], logits=False)[last][:, 0]
+    with torch.no_grad():
+        return pairs.judge(model.unembed(ends)).double().cpu().numpy()

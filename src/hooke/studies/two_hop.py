@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from hooke.circuits.pairs import Pairs, readable_pairs
 from hooke.errors import BadRequest
 from hooke.findings import Finding, estimate_ratio
-from hooke.models.edits import Patch
 from hooke.models.model import Model
+from hooke.models.split import SplitRun, split_run
 from hooke.sites import Site
 from hooke.studies.evidence import Evidence, gather, halves
 from hooke.studies.graphs import graph_evidence
@@ -60,16 +61,15 @@ def study(model: Model, *, seed: int = 0) -> Evidence:
     graphs = graph_evidence(
         model, first, second, moved, unrelated=unrelated, others={"in other words": others}, seed=seed
     )
-    moves = (one for layer in layers for one in _transplants(model, pairs, layer, seed))
-    return found.with_more(*moves).with_graphs(graphs)
+    return found.with_more(*_transplants(model, pairs, layers, seed)).with_graphs(graphs)
 
 
 def _first(model: Model, word: str) -> int:
     return int(model.tokenizer(f" {word}", add_special_tokens=False)["input_ids"][0])
 
 
-def _transplants(model: Model, pairs: Pairs, layer: int, seed: int) -> list[Finding]:
-    """What the answer becomes when the corrupted prompt's city is given other states at a layer."""
+def _transplants(model: Model, pairs: Pairs, layers: Sequence[int], seed: int) -> list[Finding]:
+    """What the answer becomes when the corrupted prompt's city is given other states, layer by layer."""
     cases = [(_city(pair.clean), _city(pair.corrupted)) for pair in pairs.pairs]
     languages = list(dict.fromkeys(CITIES.values()))
     kinds = []
@@ -84,32 +84,34 @@ def _transplants(model: Model, pairs: Pairs, layer: int, seed: int) -> list[Find
             control = COUNTRIES[third] if is_country else next(one for one in CITIES if CITIES[one] == third)
             row.append(_Transplant(name, sentence, COUNTRIES[CITIES[city]] if is_country else city, control))
         kinds.append(row)
-    bases = [_difference(model, city, other, other, None, layer) for city, other in cases]
-    wholes = np.array([_difference(model, city, other, city, None, layer) for city, other in cases]) - bases
-    return [_finding(model, cases, row, layer, np.array(bases), wholes, seed) for row in kinds]
+    found, places = [], _places(model, ASKED, [other for _, other in cases])
+    clean = _asked(model, [city for city, _ in cases], model.n_layers - 1)
+    for layer in layers:
+        asked = _asked(model, [other for _, other in cases], layer)
+        bases = _differences(asked, cases, asked.final)
+        wholes = _differences(clean, cases, clean.final) - bases
+        found += [_finding(asked, cases, places, row, bases, wholes, seed) for row in kinds]
+    return found
 
 
 def _finding(
-    model: Model,
+    asked: SplitRun,
     cases: Sequence[tuple[str, str]],
+    places: Sequence[int],
     row: Sequence[_Transplant],
-    layer: int,
     bases: Float[np.ndarray, " case"],
     wholes: Float[np.ndarray, " case"],
     seed: int,
 ) -> Finding:
     changes = []
     for words in ([one.word for one in row], [one.control for one in row]):
-        states = [_state(model, one.sentence, word, layer) for one, word in zip(row, words, strict=True)]
-        values = [
-            _difference(model, city, other, other, state, layer)
-            for (city, other), state in zip(cases, states, strict=True)
-        ]
-        changes.append(np.array(values) - bases)
+        value = asked.value.clone()
+        value[range(len(cases)), places] = _states(asked.model, row[0].sentence, words, asked.site)
+        changes.append(_differences(asked, cases, asked.final_after(value)) - bases)
     generator = np.random.default_rng(seed)
     value, control = (estimate_ratio(one, wholes, generator=generator) for one in changes)
     return Finding(
-        claim=f"Put at the city's last token, resid_post.{layer}: {row[0].name}",
+        claim=f"Put at the city's last token, {asked.site}: {row[0].name}",
         value=value.value,
         interval=value.interval,
         n=len(cases),
@@ -126,25 +128,30 @@ def _city(prompt: str) -> str:
     return prompt.removeprefix(before).removesuffix(after)
 
 
-def _place(model: Model, sentence: str, word: str) -> int:
-    """The position of the word's last token."""
-    upto = model.tokenize(sentence.split("{}")[0] + word)
-    return int(upto.lengths[0]) - 1
+def _asked(model: Model, cities: Sequence[str], layer: int) -> SplitRun:
+    return split_run(model, [ASKED.format(city) for city in cities], Site("resid_post", layer))
 
 
-def _state(model: Model, sentence: str, word: str, layer: int) -> Float[Tensor, "1 1 d_model"]:
-    site, place = Site("resid_post", layer), _place(model, sentence, word)
-    return model.run(sentence.format(word), capture=[site], logits=False)[site][:, [place]]
+def _places(model: Model, sentence: str, words: Sequence[str]) -> list[int]:
+    """The position of each word's last token."""
+    return (model.tokenize([sentence.split("{}")[0] + word for word in words]).lengths - 1).tolist()
 
 
-def _difference(
-    model: Model, right: str, wrong: str, asked: str, state: Float[Tensor, "1 1 d_model"] | None, layer: int
-) -> float:
-    """Logit of one city's language minus that of another's, asked of a city whose state may be replaced."""
-    if CITIES[right] == CITIES[wrong]:
-        raise BadRequest(f"{right} and {wrong} share a language.", "", "Compare cities of two countries.")
-    place = (_place(model, ASKED, asked),)
-    edits = [] if state is None else [Patch(f"resid_post.{layer}", state, positions=place)]
-    logits = model.run(ASKED.format(asked), edits=edits).logits
-    assert logits is not None
-    return float(logits[0, -1, _first(model, CITIES[right])] - logits[0, -1, _first(model, CITIES[wrong])])
+def _states(model: Model, sentence: str, words: Sequence[str], site: Site) -> Float[Tensor, "case d_model"]:
+    run = model.run([sentence.format(word) for word in words], capture=[site], logits=False)
+    return run[site][range(len(words)), _places(model, sentence, words)]
+
+
+def _differences(
+    run: SplitRun, cases: Sequence[tuple[str, str]], final: Float[Tensor, "case pos d_model"]
+) -> Float[np.ndarray, " case"]:
+    """Logit of one city's language minus that of another's, behind prompts that ended with these streams."""
+    found = []
+    for (right, wrong), ends in zip(cases, final[range(len(cases)), run.tokens.lengths - 1], strict=True):
+        if CITIES[right] == CITIES[wrong]:
+            raise BadRequest(f"{right} and {wrong} share a language.", "", "Compare cities of two countries.")
+        chosen = torch.tensor([_first(run.model, CITIES[city]) for city in (right, wrong)], device=ends.device)
+        with torch.no_grad():
+            first, second = run.model.unembed(ends, chosen).tolist()
+        found.append(first - second)
+    return np.array(found)

@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,9 @@ def _mix(sources: dict[str, Source], *, held_out: bool) -> Iterator[Document]:
 
     Ends when that source has no more, so that the shares hold to the end.
     """
-    queues = {name: iter(_split(name, source, held_out=held_out)) for name, source in sources.items()}
+    queues = {
+        name: iter(_split(name, source.read, source.shortest, held_out=held_out)) for name, source in sources.items()
+    }
     given = dict.fromkeys(sources, 0)
     while True:
         name = min(given, key=lambda name: (given[name] / sources[name].share, name))
@@ -107,12 +110,13 @@ def _mix(sources: dict[str, Source], *, held_out: bool) -> Iterator[Document]:
         yield Document(text, name)
 
 
-def _split(name: str, source: Source, *, held_out: bool) -> list[str]:
-    """One side of a source: nothing too short or too long, no text twice, shuffled by hash."""
+@lru_cache(maxsize=16)
+def _split(name: str, read: Callable[[], Iterator[Part]], shortest: int, *, held_out: bool) -> tuple[str, ...]:
+    """One side of a source: nothing too short or too long, no text twice, shuffled by hash. Kept: it takes seconds."""
     seen: set[bytes] = set()
     kept: list[tuple[bytes, str]] = []
-    for number, (key, text) in enumerate(source.read()):
-        if not source.shortest <= len(text) <= 3 * LONGEST:
+    for number, (key, text) in enumerate(read()):
+        if not shortest <= len(text) <= 3 * LONGEST:
             continue
         identity = _digest(" ".join(text.casefold().split()))
         if identity in seen:
@@ -121,7 +125,7 @@ def _split(name: str, source: Source, *, held_out: bool) -> list[str]:
         side = int.from_bytes(_digest(f"split {name} {key}")[:8], "big") % 1000 < HELD_OUT_PERMILLE
         if side == held_out:
             kept.append((_digest(f"order {name} {key} {number}"), text))
-    return [text for _, text in sorted(kept)]
+    return tuple(text for _, text in sorted(kept))
 
 
 def _digest(text: str) -> bytes:

@@ -11,9 +11,7 @@ import torch
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 
-from hooke.lab import Lab
 from hooke.models.generate import Sampling, conversation_tokens, generate_tokens
-from hooke.models.load import load
 from hooke.models.model import Model
 from hooke.server.gateway.app import create_gateway
 from hooke.server.gateway.front import Gateway
@@ -134,29 +132,31 @@ def _broken(operation: object, client: TestClient) -> str:
 
 
 @pytest.mark.slow
-def test_the_real_model_is_served_as_it_speaks(real_lab: Lab, gateway_lab: TinyLab):
-    model = load("smollm2-135m", lab=real_lab)
+def test_the_real_model_is_served_as_it_speaks(real_model: Model, gateway_lab: TinyLab):
     messages = [{"role": "user", "content": "What is the capital of France?"}]
-    tokens = conversation_tokens(model, messages)
-    expected = [int(one[0]) for one, _ in generate_tokens(model, tokens, (), 8, Sampling(), None)]
+    tokens = conversation_tokens(real_model, messages)
+    expected = [int(one[0]) for one, _ in generate_tokens(real_model, tokens, (), 8, Sampling(), None)]
     monitor = along("m", "resid_post.15", "resid_post.3", width=576, act=1e9)
     made = TinyLab(gateway_lab.lab, gateway_lab.model, gateway_lab.corpus)
-    with running(made, model, monitors=[monitor], canary_every=600.0) as live:
+    with running(made, real_model, monitors=[monitor], canary_every=600.0) as live:
         import openai
 
         with openai.OpenAI(base_url=f"{live.address}/v1", api_key=live.secret, max_retries=0) as client:
             asks = [
-                {"model": model.name, "prompt": text, "max_tokens": 8} for text in ("Once upon a time there", "Iron")
+                {"model": real_model.name, "prompt": text, "max_tokens": 8}
+                for text in ("Once upon a time there", "Iron")
             ]
             others = [threading.Thread(target=client.completions.create, kwargs=ask) for ask in asks]
             for one in others:
                 one.start()
-            found = client.chat.completions.create(model=model.name, messages=messages, max_tokens=8, temperature=0)  # pyright: ignore
+            found = client.chat.completions.create(
+                model=real_model.name, messages=messages, max_tokens=8, temperature=0
+            )  # pyright: ignore
             for one in others:
                 one.join()
-        assert found.choices[0].message.content == model.tokenizer.decode(expected, skip_special_tokens=True)
+        assert found.choices[0].message.content == real_model.tokenizer.decode(expected, skip_special_tokens=True)
         ids = torch.tensor([*tokens.ids[0].tolist(), *expected])
-        rows = model.run(ids, capture=monitor.sites, logits=False)
+        rows = real_model.run(ids, capture=monitor.sites, logits=False)
         offline = monitor.scores({site: rows[site][0] for site in monitor.sites})[-1, 0]
         score = json.loads(found.model_dump_json())["hooke"]["monitors"][0]["score"]
         if found.choices[0].finish_reason == "length":
