@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from hooke.lab import Lab
 from hooke.monitors.alerts import AlertBook
+from hooke.monitors.audit_log import AuditLog
 from hooke.monitors.calibrate import calibrated
 from hooke.monitors.evaluation import evaluate
 from hooke.monitors.results import save_result, spec_digest
@@ -113,6 +114,35 @@ def test_an_alert_is_reviewed_with_the_keys(page: Page, watching: Microscope, li
     expect(page.get_by_role("region", name="Alerts")).to_contain_text("0 % [0 %, 79.3 %] of 1 of those reviewed")
 
 
+def test_an_alert_leads_to_features_and_to_alerts_that_ran_alike(page: Page, microscope: Microscope, tmp_path: Path):
+    state, text = microscope.app.state, "The bridge over the river was built."
+    before = state.alerts, state.live
+    state.alerts = book = AlertBook(Lab(tmp_path))
+    state.live = live = LiveMonitors("http://127.0.0.1:7346", book.put, book.standing)
+    with AuditLog(microscope.lab.path("audits", "gateway"), actor="gateway", sync=False) as log:
+        log.append("request", {"request": "req-kept", "model": "tiny-model"})
+        log.append("verdict", {"request": "req-kept", "name": "loud", "text_at": text.index(" river")}, text=text)
+    for name, offset in (("req-kept", 0.0), ("req-near", 0.25)):
+        along = [0.5 * at + offset for at in range(10)]
+        live.hear("scored", {"request": name, "position": 9, "scores": {"loud": along[-1]}, "prompt": {"loud": along}})
+        end = [verdict("loud", along[-1], "act") | {"action": "log"}]
+        live.hear("ended", {"request": name, "reason": "length", "n_new": 1, "verdicts": end})
+    page.goto(microscope.link("/alerts/req-kept"))
+    fired = page.get_by_role("region", name="Features at the token")
+    expect(fired).to_contain_text("where loud acted")
+    expect(fired.get_by_role("link").first).to_have_attribute("href", re.compile(r"^/d/tiny/f/\d+$"))
+    page.get_by_label("Note").fill("begun here")
+    alike = page.get_by_role("region", name="Alerts of loud that ran alike")
+    expect(alike).to_contain_text("0.250")
+    assert_accessible(page)
+    alike.get_by_role("link", name="req-near").click()
+    expect(page).to_have_url(re.compile("/alerts/req-near$"))
+    expect(alike.get_by_role("link", name="req-kept")).to_be_visible()
+    expect(fired).to_contain_text("No text is kept of this request")
+    expect(page.get_by_label("Note")).to_have_value("")
+    state.alerts, state.live = before
+
+
 def test_a_threshold_is_moved_by_keys_and_the_numbers_follow(page: Page, watching: Microscope):
     page.goto(watching.link("/monitors/planted"))
     panel = page.get_by_role("region", name="Threshold")
@@ -131,13 +161,14 @@ def test_a_threshold_is_moved_by_keys_and_the_numbers_follow(page: Page, watchin
 
 def test_the_pages_fit_at_their_narrowest(page: Page, watching: Microscope, live: LiveMonitors):
     hear(live, "req-narrow", 3.0, "act")
-    page.set_viewport_size({"width": 1000, "height": 800})
     page.goto(watching.link("/monitors"))
     for path in ("/monitors", "/monitors/planted", "/alerts/req-narrow"):
         page.goto(watching.address + path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         expect(page.locator(".wait")).to_have_count(0)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        for width in (1000, 700):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
 
 
 def test_an_unknown_monitor_and_an_unknown_alert_are_refused_in_words(page: Page, watching: Microscope):

@@ -23,6 +23,7 @@ from hooke.server.live_monitors import LiveMonitors
 from hooke.server.problems import RESPONSES, Problem, add_handlers, refuse
 from hooke.server.residents import Residents
 from hooke.server.routes import (
+    alert_evidence,
     alerts,
     discovery,
     dose_response,
@@ -71,6 +72,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     heads.router,
     monitors.router,
     alerts.router,
+    alert_evidence.router,
 )
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

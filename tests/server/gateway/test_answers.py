@@ -1,11 +1,13 @@
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hooke.server.gateway.answers import Form, headers_of
+from hooke.server.gateway.answers import Form, headers_of, warnings_of
 from hooke.server.gateway.asks import Ask, Ended, Said
 from hooke.server.gateway.front import Applied, Hearing, Prepared
+from hooke.server.gateway.warned import Warned
 from tests.server.gateway.test_verdicts import Bank, along, width
 
 END = Ended("length", 3, 2, ())
@@ -19,16 +21,23 @@ def hearing(*, hides: bool = False, top: int | None = 2) -> Hearing:
         fingerprint="f" * 20,
         tokenizer=SimpleNamespace(decode=lambda ids: "".join(" abc"[one] for one in ids)),
     )
-    watched = Bank([along("calm", "resid_post.1", act=1.0)], width).watched(along("calm", "resid_post.1", act=1.0))
+    monitor = along("calm", "resid_post.1", act=1.0)
+    watched = Bank([monitor], width).watched(monitor)
     watched.see([2.0], 0, is_prompt=True)
     found = object.__new__(Hearing)
     settings = {
-        "gateway": SimpleNamespace(model=model),
+        "gateway": SimpleNamespace(
+            model=model,
+            canary=SimpleNamespace(is_well=True),
+            monitors={"calm": monitor},
+            standing={"calm": (Warned("monitor-not-attacked", "calm", "Not attacked."),)},
+            reactions={},
+        ),
         "request": "req-7",
         "key": SimpleNamespace(hides_verdicts=hides),
         "verdicts": (watched.verdict(),),
         "prepared": Prepared(
-            ask=Ask(ids=(1, 2, 3), max_tokens=2, top=top),
+            ask=Ask(ids=(1, 2, 3), max_tokens=2, top=top, monitors=(monitor,)),
             applied=(Applied(name="push", strength=0.5, dose=0.25),),
             digest="",
         ),
@@ -64,6 +73,27 @@ def test_chunks_are_of_one_answer(kind: Any):
 
 
 def test_a_key_that_may_not_see_verdicts_sees_none():
-    assert headers_of(hearing()) == {"x-hooke-verdicts": "calm=act", "x-hooke-steering": "push=0.5"}
-    assert headers_of(hearing(hides=True)) == {"x-hooke-steering": "push=0.5"}
-    assert Form("chat", hearing(hides=True)).last(END)["hooke"]["monitors"] == []
+    assert headers_of(hearing()) == {
+        "x-hooke-verdicts": "calm=act",
+        "x-hooke-warnings": "monitor-not-attacked",
+        "x-hooke-steering": "push=0.5",
+    }
+    assert headers_of(hearing(hides=True)) == {"x-hooke-warnings": "verdicts-hidden", "x-hooke-steering": "push=0.5"}
+    hidden = Form("chat", hearing(hides=True)).last(END)["hooke"]
+    assert hidden["monitors"] == []
+    assert [one["code"] for one in hidden["warnings"]] == ["verdicts-hidden"]
+
+
+def test_warnings_are_of_what_has_happened_so_far():
+    found = hearing()
+    assert [one.code for one in warnings_of(found)] == ["monitor-not-attacked"]
+    found.gateway.canary.is_well = False
+    found.prepared = replace(found.prepared, names_limit=False)
+    assert [one.code for one in warnings_of(found)] == ["canary-silent", "monitor-not-attacked"]
+    found.reason, found.is_over = "length", True
+    assert [one.code for one in warnings_of(found)] == ["length-bounded", "canary-silent", "monitor-not-attacked"]
+    assert "2 tokens" in warnings_of(found)[0].message
+    found.reason = "stop"
+    assert "length-bounded" not in [one.code for one in warnings_of(found)]
+    found.prepared = replace(found.prepared, ask=replace(found.prepared.ask, monitors=()))
+    assert warnings_of(found) == ()

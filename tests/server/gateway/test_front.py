@@ -20,7 +20,9 @@ def body(**more: object) -> TextBody:
 def test_a_request_is_understood_within_the_limits(gateway_lab: TinyLab, gateway_model: Model):
     gateway = Gateway(gateway_lab.lab, gateway_model, max_new=20)
     assert gateway._prepare(body(max_tokens=None), KEY).ask.max_tokens == 20
+    assert not gateway._prepare(body(max_tokens=None), KEY).names_limit
     assert gateway._prepare(body(max_tokens=3), KEY).ask.max_tokens == 3
+    assert gateway._prepare(body(max_tokens=3), KEY).names_limit
     with pytest.raises(BadRequest, match="at most 20"):
         gateway._prepare(body(max_tokens=21), KEY)
     with pytest.raises(PromptTooLong):

@@ -11,9 +11,11 @@ import openai
 import pytest
 import torch
 
+from hooke.features.at_token import token_at
 from hooke.models.generate import Sampling, conversation_tokens, generate_tokens
 from hooke.models.model import Model, Tokens
 from hooke.monitors.audit_log import LOG
+from hooke.monitors.audit_text import kept_text
 from hooke.server.gateway.keys import add_key
 from tests.cli.tiny_lab import TinyLab
 from tests.server.gateway.doubles import Nan, Raising, along
@@ -80,6 +82,22 @@ def test_openais_client_streams_the_same(client: openai.OpenAI, gateway_model: M
     assert "".join(one.choices[0].text for one in texts) == greedy(gateway_model, gateway_model.tokenize(PROMPT), 6)
 
 
+def test_openais_client_is_warned_alike_of_whole_and_streamed_answers(client: openai.OpenAI):
+    given = {"model": "tiny-model", "max_tokens": 3, "temperature": 0, "user": "me", "extra_body": {"flavour": 1}}
+    whole = client.chat.completions.create(messages=MESSAGES, **given)  # pyright: ignore
+    *_, last = client.chat.completions.create(messages=MESSAGES, stream=True, **given)  # pyright: ignore
+    text = client.completions.create(prompt=PROMPT, **given)  # pyright: ignore
+    *_, piece = client.completions.create(prompt=PROMPT, stream=True, **given)  # pyright: ignore
+    warnings = [(one.model_extra or {})["hooke"]["warnings"] for one in (whole, last, text, piece)]
+    assert warnings[0] == warnings[1] == warnings[2] == warnings[3]
+    assert {(one["code"], one["of"]) for one in warnings[0]} == {
+        ("fields-ignored", ""),
+        *((code, name) for name in ("calm", "other") for code in
+          ("monitor-not-valid", "monitor-not-calibrated", "monitor-not-attacked")),
+    }  # fmt: skip
+    assert warnings[0][0]["message"].endswith("'flavour', 'user'.")
+
+
 def test_openais_client_is_told_what_is_wrong_in_its_own_words(client: openai.OpenAI, live: Live):
     with pytest.raises(openai.NotFoundError, match="serves 'tiny-model'"):
         client.chat.completions.create(model="gpt-4", messages=MESSAGES)  # pyright: ignore
@@ -100,11 +118,11 @@ def test_openais_client_is_told_what_is_wrong_in_its_own_words(client: openai.Op
 def test_probabilities_seeds_and_stops(client: openai.OpenAI, gateway_model: Model):
     chat = client.chat.completions.create(
         model="tiny-model",
-        messages=MESSAGES,
+        messages=MESSAGES,  # pyright: ignore
         max_tokens=3,
         temperature=0,
         logprobs=True,
-        top_logprobs=2,  # pyright: ignore
+        top_logprobs=2,
     )
     assert chat.choices[0].logprobs
     told = chat.choices[0].logprobs.content or []
@@ -149,6 +167,8 @@ def test_a_monitor_is_added_by_name_and_a_stranger_to_it_may_not(raw: httpx.Clie
         plain = narrow.post("/v1/chat/completions", json=body())
         assert plain.json()["hooke"]["monitors"] == []
         assert "x-hooke-verdicts" not in plain.headers
+        assert [one["code"] for one in plain.json()["hooke"]["warnings"]] == ["verdicts-hidden"]
+        assert all(one["warnings"] == [] for one in narrow.get("/v1/hooke/monitors").json()["monitors"])
         assert [one["name"] for one in narrow.get("/v1/hooke/monitors").json()["monitors"]] == ["calm", "other"]
         assert narrow.get("/metrics").status_code == 403
         assert narrow.get("/v1/hooke/events").status_code == 403
@@ -294,6 +314,8 @@ def test_a_broken_monitor_breaks_no_answer_unless_it_says_so(
             assert found["choices"][0]["finish_reason"] == reason
             assert found["hooke"]["monitors"][0]["n_failed"] > 0
             assert found["hooke"]["monitors"][0]["score"] is None
+            codes = [warning["code"] for warning in found["hooke"]["warnings"]]
+            assert {"monitor-failed", "monitor-judged-nothing"} <= set(codes)
             assert 'hooke_monitor_failures_total{monitor="bad"' in one.get("/metrics").text
 
 
@@ -354,6 +376,23 @@ def test_the_log_has_the_request_its_verdicts_and_its_end_before_the_answer_ends
             assert [entry["event"] for entry in own] == ["request", "verdict", "verdict", "answer"]
             assert own[-1]["body"] == {"request": number, "reason": "length", "n_new": 4}
     assert "bridge" not in "\n".join(lines)
+
+
+def test_the_log_keeps_the_text_around_the_token_and_where_in_it_that_is(gateway_lab: TinyLab, gateway_model: Model):
+    loud = along("loud", "resid_post.1", act=-1e9, warm_up=2, do="log")
+    with running(gateway_lab, gateway_model, monitors=[loud], has_audit=True) as live, live.client() as one:
+        found = one.post("/v1/completions", json={"model": "tiny-model", "prompt": PROMPT, "max_tokens": 2}).json()
+        at = found["hooke"]["monitors"][0]["act_at"]
+        assert live.gateway.audit
+        kept = kept_text(live.gateway.audit.folder, found["hooke"]["request"])
+        ids = gateway_model.tokenize(PROMPT).ids[0].tolist()
+        assert kept
+        assert (kept.monitor, kept.model, kept.at) == (
+            "loud",
+            "tiny-model",
+            len(gateway_model.tokenizer.decode(ids[:at])),
+        )
+        assert token_at(gateway_model, kept.text, kept.at or 0) == at == 2
 
 
 def test_an_answer_that_cannot_be_logged_is_not_given(

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from hooke.server.gateway.refusals import Unsupported
-from hooke.server.gateway.words import ChatBody, TextBody, refuse_unsupported
+from hooke.server.gateway.words import ChatBody, TextBody, ignored_fields, refuse_unsupported
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 
@@ -47,3 +47,20 @@ def test_what_cannot_be_done_is_refused(extra: dict):
 def test_one_prompt_only(prompt: object):
     with pytest.raises(ValidationError):
         TextBody.model_validate({"model": "m", "prompt": prompt})
+
+
+def test_fields_without_effect_are_named_and_those_that_ask_for_nothing_are_not():
+    assert ignored_fields(ChatBody.model_validate(CHAT | {"n": 1, "flavour": None, "logprobs": True})) == ()
+    message = {"role": "user", "name": "Jo", "content": [{"type": "text", "text": "a", "cache_control": {}}]}
+    given = {"model": "m", "messages": [message, message], "flavour": 1, "user": "me", "top_logprobs": 2}
+    streamed = {"stream": True, "stream_options": {"include_usage": True, "include_obfuscation": False}}
+    assert ignored_fields(ChatBody.model_validate(given | streamed)) == (
+        "flavour",
+        "user",
+        "stream_options.include_obfuscation",
+        "top_logprobs",
+        "messages.name",
+        "messages.content.cache_control",
+    )
+    text = {"model": "m", "prompt": "a", "stream_options": {"include_usage": True}}
+    assert ignored_fields(TextBody.model_validate(text)) == ("stream_options",)

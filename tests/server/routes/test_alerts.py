@@ -64,9 +64,10 @@ def test_what_cannot_be_reviewed_is_refused(api: httpx.Client, live: LiveMonitor
 
 def test_the_text_of_an_alert_is_there_where_the_monitor_logs_it(api: httpx.Client, live: LiveMonitors, lab: Lab):
     with AuditLog(lab.path("audits", "gateway"), actor="gateway", sync=False) as log:
-        log.append("verdict", {"request": "req-logged"}, text="around the token")
+        log.append("verdict", {"request": "req-logged", "name": "loud"}, text="around the token")
     live.hear("ended", ended("req-logged", verdict("loud", 3.0, "act") | {"action": "log"}))
-    assert api.get("/api/alerts/req-logged").json()["text"] == "around the token"
+    found = api.get("/api/alerts/req-logged").json()
+    assert (found["text"], found["text_of"]) == ("around the token", "loud")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from hooke.server.gateway.asks import Ended, Said
 from hooke.server.gateway.front import Applied, Hearing
 from hooke.server.gateway.logs import plain
 from hooke.server.gateway.verdicts import Verdict
+from hooke.server.gateway.warned import Warned, of_bound, of_canary, of_hidden, of_verdict
 
 Kind = Literal["chat", "text"]
 _OBJECTS = {"chat": ("chat.completion", "chat.completion.chunk"), "text": ("text_completion", "text_completion")}
@@ -88,16 +89,20 @@ class Form:
 
     def _extension(self) -> dict[str, Any]:
         hearing = self._hearing
-        return {"hooke": extension(hearing.request, shown_verdicts(hearing), hearing.prepared.applied)}
+        applied = hearing.prepared.applied
+        return {"hooke": extension(hearing.request, shown_verdicts(hearing), applied, warnings_of(hearing))}
 
 
-def extension(request: str, verdicts: Sequence[Verdict], applied: Sequence[Applied]) -> dict[str, Any]:
+def extension(
+    request: str, verdicts: Sequence[Verdict], applied: Sequence[Applied], warnings: Sequence[Warned]
+) -> dict[str, Any]:
     """What hooke adds to an answer."""
     return plain(
         {
             "request": request,
             "monitors": [asdict(one) for one in verdicts],
             "steering": [asdict(one) for one in applied],
+            "warnings": [asdict(one) for one in warnings],
         }
     )
 
@@ -107,9 +112,30 @@ def shown_verdicts(hearing: Hearing) -> tuple[Verdict, ...]:
     return () if hearing.key.hides_verdicts else hearing.verdicts
 
 
+def warnings_of(hearing: Hearing) -> tuple[Warned, ...]:
+    """What its client should know so far, and could not see otherwise; of monitors where the key may see them."""
+    gateway, prepared = hearing.gateway, hearing.prepared
+    found = list(prepared.warnings)
+    if hearing.reason == "length" and not prepared.names_limit:
+        found.append(of_bound(prepared.ask.max_tokens))
+    if not prepared.ask.monitors:
+        return tuple(found)
+    if hearing.key.hides_verdicts:
+        return (*found, of_hidden(len(prepared.ask.monitors)))
+    if not gateway.canary.is_well:
+        found.append(of_canary())
+    for verdict in hearing.verdicts:
+        spec = gateway.monitors[verdict.name].spec
+        found.extend(gateway.standing[verdict.name])
+        strength = gateway.reactions.get(spec.action.recipe, 1.0)
+        found.extend(of_verdict(verdict, spec, is_over=hearing.is_over, strength=strength))
+    return tuple(found)
+
+
 def headers_of(hearing: Hearing) -> dict[str, str]:
     """The same in an answer's head: of a stream what is known once the prompt was read."""
     found = {"x-hooke-verdicts": ",".join(f"{one.name}={one.level}" for one in shown_verdicts(hearing))}
+    found["x-hooke-warnings"] = ",".join(dict.fromkeys(one.code for one in warnings_of(hearing)))
     found["x-hooke-steering"] = ",".join(f"{one.name}={one.strength:g}" for one in hearing.prepared.applied)
     return {name: value for name, value in found.items() if value}
 

@@ -17,6 +17,7 @@ from hooke.models.edits import Edit
 from hooke.models.generate import Sampling, conversation_tokens
 from hooke.models.model import Model
 from hooke.monitors.audit_log import AuditLog
+from hooke.monitors.digests import digests_of
 from hooke.monitors.stream import Monitor
 from hooke.server.gateway.asks import Ask, Began, Ended, Event, Failed, Scored, Spoke
 from hooke.server.gateway.canary import Canary
@@ -31,7 +32,8 @@ from hooke.server.gateway.speech import EngineClosed, Speech
 from hooke.server.gateway.steering import Registered, register
 from hooke.server.gateway.verdicts import Verdict
 from hooke.server.gateway.vllm_engine import VllmEngine
-from hooke.server.gateway.words import ChatBody, Steer, TextBody, refuse_unsupported
+from hooke.server.gateway.warned import Warned, of_fields, of_monitor
+from hooke.server.gateway.words import ChatBody, Steer, TextBody, ignored_fields, refuse_unsupported
 
 T = TypeVar("T")
 MAX_NEW = 1024
@@ -60,6 +62,10 @@ class Prepared:
     """Steering in force."""
     digest: str
     """Of the prompt, salted, so that nobody finds a text by guessing it."""
+    names_limit: bool = True
+    """Whether the request said how long the answer may be."""
+    warnings: tuple[Warned, ...] = ()
+    """Of its words."""
 
 
 class Gateway:
@@ -97,12 +103,17 @@ class Gateway:
             for each in (*self.recipes.values(), *reactions.values())
             for name, one in each.dictionaries.items()
         }
+        self.reactions = {name: min(max(1.0, one.low), one.high) for name, one in reactions.items()}
+        """Strengths at which monitors steer, by recipe."""
+        found = digests_of(model)
+        self.standing = {name: of_monitor(lab, one.spec, found) for name, one in self.monitors.items()}
+        """What is warned of each monitor, whatever the request."""
         self.ring, self.rates, self.counts = Ring(lab), Rates(), Counts()
         self.feed = Feed(self.counts.dropped_events.inc)
         self.engine = (VllmEngine if engine == "vllm" else Engine)(
             model,
             monitors=tuple(self.monitors.values()),
-            recipes={name: one.edits(min(max(1.0, one.low), one.high)) for name, one in reactions.items()},
+            recipes={name: one.edits(self.reactions[name]) for name, one in reactions.items()},
             dictionaries=tuple(known.values()),
             max_rows=max_rows,
             max_waiting=max_waiting,
@@ -149,7 +160,13 @@ class Gateway:
             edits=edits,
             monitors=monitors,
         )
-        return Prepared(ask=ask, applied=applied, digest=self._digest(ids))
+        return Prepared(
+            ask=ask,
+            applied=applied,
+            digest=self._digest(ids),
+            names_limit=body.most is not None,
+            warnings=of_fields(ignored_fields(body)),
+        )
 
     def _ids(self, body: ChatBody | TextBody) -> tuple[int, ...]:
         if isinstance(body, TextBody) and isinstance(body.prompt, list) and isinstance(body.prompt[0], int):
@@ -253,6 +270,8 @@ class Hearing:
     said: list[int] = field(default_factory=list)
     verdicts: tuple[Verdict, ...] = ()
     reason: str = "cancelled"
+    is_over: bool = False
+    """Whether the answer is whole."""
     is_recorded: bool = False
     """Whether the log has its end."""
     _events: "asyncio.Queue[Event]" = field(default_factory=asyncio.Queue)
@@ -303,8 +322,10 @@ class Hearing:
         self.is_recorded = True
         for verdict in self.verdicts:
             log_verdict(self.request, self.gateway.model.name, verdict)
-            text = self._context(verdict) if verdict.action == "log" and verdict.act_at is not None else None
-            await self.gateway.record("verdict", {"request": self.request} | asdict(verdict), text=text)
+            text, body = None, {"request": self.request} | asdict(verdict)
+            if verdict.action == "log" and verdict.act_at is not None:
+                text, body["text_at"] = self._context(verdict)
+            await self.gateway.record("verdict", body, text=text)
         await self.gateway.record("answer", {"request": self.request, "reason": self.reason, "n_new": len(self.said)})
 
     def close(self) -> None:
@@ -331,7 +352,7 @@ class Hearing:
                 self.verdicts = event.verdicts
                 self._tell_scores(event)
             case Ended():
-                self.verdicts, self.reason = event.verdicts, event.reason
+                self.verdicts, self.reason, self.is_over = event.verdicts, event.reason, True
                 counts.answers.labels(event.reason).inc()
                 for verdict in event.verdicts:
                     counts.saw(verdict)
@@ -358,10 +379,12 @@ class Hearing:
                 self.key.name, plain({"kind": kind, "request": self.request, "time": time.time(), **fields})
             )
 
-    def _context(self, verdict: Verdict) -> str:
+    def _context(self, verdict: Verdict) -> tuple[str, int]:
+        """The text around the token at which a monitor acted, and where in it that token begins."""
         ids, at = [*self.prepared.ask.ids, *self.said], verdict.act_at or 0
         n = self.gateway.monitors[verdict.name].spec.action.context
-        return str(self.gateway.model.tokenizer.decode(ids[max(at - n, 0) : at + n + 1]))
+        start, decode = max(at - n, 0), self.gateway.model.tokenizer.decode
+        return str(decode(ids[start : at + n + 1])), len(str(decode(ids[start:at])))
 
 
 def _find(known: Mapping[str, T], name: str, what: str) -> T:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -99,6 +99,7 @@ def list_monitors(here: Here, key: Asker) -> dict[str, Any]:
                     "act": None if key.hides_verdicts else one.spec.act,
                     "action": one.spec.action.do,
                     "on_error": one.spec.on_error,
+                    "warnings": [] if key.hides_verdicts else list(map(asdict, here.standing[name])),
                 }
                 for name, one in here.monitors.items()
                 if name in here.always or key.may_monitor(name)

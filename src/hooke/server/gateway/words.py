@@ -1,4 +1,4 @@
-"""What a request may say: OpenAI's fields, and hooke's own beside them. Fields that nobody knows are ignored."""
+"""What a request may say: OpenAI's fields, and hooke's own beside them. Unknown ones are ignored, and named."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -55,6 +55,7 @@ class Extension(BaseModel):
 class StreamOptions(BaseModel):
     """How an answer is streamed."""
 
+    model_config = ConfigDict(extra="allow")
     include_usage: bool = False
     """Send the numbers of tokens in a chunk of its own at the end."""
 
@@ -62,6 +63,7 @@ class StreamOptions(BaseModel):
 class Part(BaseModel):
     """A part of a message."""
 
+    model_config = ConfigDict(extra="allow")
     type: Literal["text"]
     """Text is all that is read."""
     text: str
@@ -71,6 +73,7 @@ class Part(BaseModel):
 class Message(BaseModel):
     """A message of a conversation."""
 
+    model_config = ConfigDict(extra="allow")
     role: Literal["system", "developer", "user", "assistant"]
     """Who speaks."""
     content: str | list[Part]
@@ -173,3 +176,25 @@ def refuse_unsupported(body: ChatBody | TextBody) -> None:
         value = extra.get(name)
         if value is not None and value not in neutral:
             raise Unsupported(name)
+
+
+def ignored_fields(body: ChatBody | TextBody) -> tuple[str, ...]:
+    """Names of the fields that were given and have no effect, those within others behind a dot."""
+    found = [name for name in _given(body) if name not in _UNSUPPORTED]
+    if body.user is not None:
+        found.append("user")
+    if body.stream_options is not None:
+        inner = [f"stream_options.{name}" for name in _given(body.stream_options)]
+        found.extend(inner if body.stream else ["stream_options"])
+    if isinstance(body, ChatBody):
+        if body.top_logprobs is not None and body.top is None:
+            found.append("top_logprobs")
+        for message in body.messages:
+            found.extend(f"messages.{name}" for name in _given(message))
+            parts = message.content if isinstance(message.content, list) else []
+            found.extend(f"messages.content.{name}" for part in parts for name in _given(part))
+    return tuple(dict.fromkeys(found))
+
+
+def _given(part: BaseModel) -> list[str]:
+    return [name for name, value in (part.model_extra or {}).items() if value is not None]

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from hooke.lab import Lab
 from hooke.monitors.alerts import Alert, AlertBook, Opinion, Review
-from hooke.monitors.audit_text import kept_text
+from hooke.monitors.audit_text import KeptText, kept_text
 from hooke.monitors.drift import Shift, shift
 from hooke.monitors.results import load_result
 from hooke.monitors.spec import load_spec
@@ -67,6 +68,8 @@ class AlertDetail(BaseModel):
     """What was said of it, by monitor."""
     text: str | None
     """The text around the token, where the monitor's action is to log it and the gateway's log is in this lab."""
+    text_of: str
+    """The monitor whose action that is; empty where there is no text."""
 
 
 class ReviewBody(BaseModel):
@@ -153,16 +156,30 @@ def live_drift(monitor: str, here: ResidentsHere, live: LiveHere) -> DriftOut:
 def get_alert(alert: str, book: BookHere, here: ResidentsHere) -> AlertDetail:
     """One alert, with the scores of its tokens."""
     found = book.find(alert)
-    has_text = any(one.action == "log" and one.act_at is not None for one in found.fired)
-    text = kept_text(here.lab.path("audits", "gateway"), found.id) if has_text else None
-    return AlertDetail(alert=found, reviews=book.reviews_of(alert), text=text)
+    kept = text_of(here.lab, found)
+    return AlertDetail(
+        alert=found,
+        reviews=book.reviews_of(alert),
+        text=None if kept is None else kept.text,
+        text_of="" if kept is None else kept.monitor,
+    )
 
 
 @router.post("/{alert}/reviews", status_code=201)
 def review_alert(alert: str, body: ReviewBody, book: BookHere) -> AlertDetail:
     """Say whether a monitor was right; what was said of the same finding before is replaced."""
     book.add(Review(alert=alert, time=time.time(), **body.model_dump()))
-    return AlertDetail(alert=book.find(alert), reviews=book.reviews_of(alert), text=None)
+    return AlertDetail(alert=book.find(alert), reviews=book.reviews_of(alert), text=None, text_of="")
+
+
+def text_of(lab: Lab, alert: Alert) -> KeptText | None:
+    """The text that is kept of an alert, if any.
+
+    Raises:
+        BadArtefact: it was changed.
+    """
+    is_logged = any(one.action == "log" and one.act_at is not None for one in alert.fired)
+    return kept_text(lab.path("audits", "gateway"), alert.id) if is_logged else None
 
 
 def _short(alert: Alert) -> Alert:
