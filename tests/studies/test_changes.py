@@ -57,12 +57,6 @@ def test_features_lose_what_they_wrote_and_nothing_else(run: SplitRun, dictionar
     assert not torch.allclose(left, run.value)
 
 
-def sparsify(acts: torch.Tensor):
-    from hooke.dictionaries.sparse import sparsify
-
-    return sparsify(acts)
-
-
 def test_a_step_is_added_as_long_as_it_is(run: SplitRun):
     vector = torch.arange(run.value.shape[-1], dtype=torch.float32)
     moved = Added(vector).of(run) - run.value
