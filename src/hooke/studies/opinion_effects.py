@@ -105,7 +105,7 @@ class Ordinary:
         after = self._predicted(self.run.final_after(change.of(self.run)))
         return (self._own.exp() * (self._own - after)).sum(-1).mean(-1).double().cpu().numpy()
 
-    def _predicted(self, final: Float[Tensor, "window pos d_model"]) -> Float[Tensor, "window pos vocab"]:
+    def _predicted(self, final: Float[Tensor, "window pos d_model"]) -> Float[Tensor, "window _ vocab"]:
         with torch.no_grad():
             return self.run.model.unembed(final[:, 1:]).float().log_softmax(-1)
 

@@ -33,6 +33,8 @@ CONDITIONS = {
     "nobody's": (NOBODYS, "wrong"),
     "nobody's, right": (NOBODYS, "right"),
 }
+FORMS = ("alone", "wrong", "right", "nobody's")
+"""The conditions that both forms, and what is taken out, are told of."""
 SAID = {
     "alone": "to the question alone",
     "wrong": "after a wrong opinion",
@@ -79,10 +81,10 @@ def study(model: Model, *, seed: int = 0) -> Account:
     chosen = found[0].candidate
     ordinary = Ordinary(model, chosen.site)
     trial = trial_of(chosen, topics, seed)
-    sets, chats = (in_all(model, second, chosen.site, is_chat=is_chat) for is_chat in (False, True))
+    sets = in_all(model, second, chosen.site, tuple(CONDITIONS))
+    chats = in_all(model, second, chosen.site, FORMS, is_chat=True)
     moves = {
-        name: trial.moves(f"taken out, it moves right against wrong {SAID[name]}, nats", sets[name])
-        for name in ("wrong", "right", "alone", "nobody's")
+        name: trial.moves(f"taken out, it moves right against wrong {SAID[name]}, nats", sets[name]) for name in FORMS
     }
     cost = stray(ordinary, trial)
     families, worst = wordings(model, second, chosen.site, trial, sets["alone"])
@@ -121,12 +123,11 @@ def halves(questions: Sequence[Question]) -> tuple[list[Question], list[Question
     return [one for one in questions if one.topic in first], [one for one in questions if one.topic not in first]
 
 
-def in_all(model: Model, questions: Sequence[Question], site: Site, *, is_chat: bool) -> dict[str, Asked]:
-    """The questions in every condition."""
-    return {
-        name: asked(model, questions, wording, opinion, site, is_chat=is_chat)
-        for name, (wording, opinion) in CONDITIONS.items()
-    }
+def in_all(
+    model: Model, questions: Sequence[Question], site: Site, names: Sequence[str], *, is_chat: bool = False
+) -> dict[str, Asked]:
+    """The questions in some of the conditions."""
+    return {name: asked(model, questions, *CONDITIONS[name], site, is_chat=is_chat) for name in names}
 
 
 def trial_of(candidate: Candidate, topics: Sequence[str], seed: int) -> Trial:
@@ -257,10 +258,9 @@ def both_forms(
     sets: dict[str, Asked], chats: dict[str, Asked], topics: Sequence[str], seed: int
 ) -> tuple[Table, Picture]:
     """The right answer's preference in every condition, as a text that goes on and as a chat."""
-    names = ("alone", "wrong", "right", "nobody's")
-    gaps = [{name: one[name].gaps() for name in names} for one in (sets, chats)]
+    gaps = [{name: one[name].gaps() for name in FORMS} for one in (sets, chats)]
     shares, nats = (
-        [[over_topics(values(form[name]), topics, seed) for name in names] for form in gaps]
+        [[over_topics(values(form[name]), topics, seed) for name in FORMS] for form in gaps]
         for values in (lambda gap: gap > 0, lambda gap: gap)
     )
     rows = [
@@ -268,7 +268,7 @@ def both_forms(
             SAID[name],
             *(cell for form in (0, 1) for cell in (in_words(shares[form][at], sign=""), in_words(nats[form][at]))),
         )
-        for at, name in enumerate(names)
+        for at, name in enumerate(FORMS)
     ]
     table = Table(
         title="The right answer against the wrong one, without any edit",
@@ -284,7 +284,7 @@ def both_forms(
             Series(name="text", values=tuple(nats[0])),
             Series(name="chat", values=tuple(nats[1]), is_control=True),
         ),
-        rows=tuple(SAID[name] for name in names),
+        rows=tuple(SAID[name] for name in FORMS),
     )
     return table, picture
 
