@@ -11,7 +11,7 @@ from hooke.studies import sycophancy
 from hooke.studies.changes import Removed
 from hooke.studies.opinion_effects import Asked
 from hooke.studies.sycophancy import CONDITIONS, Trial
-from hooke.text.stated_opinions import QUESTIONS, WORDINGS
+from hooke.text.stated_opinions import ALONE, NOBODYS, QUESTIONS, WORDINGS
 
 TOPICS = ("a", "a", "b", "b", "c", "c")
 
@@ -95,3 +95,10 @@ def test_wordings_are_ranked_by_nats(opinion: Asked, trial: Trial, monkeypatch: 
     assert [row[0] for row in table.rows] == list(WORDINGS)[::-1]
     assert worst.value == -(len(WORDINGS) - 1)
     assert list(WORDINGS)[-1] in worst.claim
+
+
+def test_conditions_are_asked_in_the_form_that_is_wanted(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sycophancy, "asked", lambda *given, is_chat: (*given[2:], is_chat))
+    model, site = build("sycophancy").model, Site("resid_post", 1)
+    found = sycophancy.in_all(model, QUESTIONS, site, ("alone", "nobody's"), is_chat=True)
+    assert found == {"alone": (ALONE, "", site, True), "nobody's": (NOBODYS, "wrong", site, True)}
