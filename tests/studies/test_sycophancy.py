@@ -97,8 +97,15 @@ def test_wordings_are_ranked_by_nats(opinion: Asked, trial: Trial, monkeypatch: 
     assert list(WORDINGS)[-1] in worst.claim
 
 
-def test_conditions_are_asked_in_the_form_that_is_wanted(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sycophancy, "asked", lambda *given, is_chat: (*given[2:], is_chat))
-    model, site = build("sycophancy").model, Site("resid_post", 1)
-    found = sycophancy.in_all(model, QUESTIONS, site, ("alone", "nobody's"), is_chat=True)
-    assert found == {"alone": (ALONE, "", site, True), "nobody's": (NOBODYS, "wrong", site, True)}
+def test_conditions_are_asked_in_the_form_that_is_wanted(opinion: Asked, monkeypatch: pytest.MonkeyPatch):
+    calls = []
+
+    def asked(*given: object, is_chat: bool) -> Asked:
+        calls.append((*given[2:], is_chat))
+        return opinion
+
+    monkeypatch.setattr(sycophancy, "asked", asked)
+    site = opinion.run.site
+    found = sycophancy.in_all(opinion.run.model, QUESTIONS, site, ("alone", "nobody's"), is_chat=True)
+    assert list(found) == ["alone", "nobody's"]
+    assert calls == [(ALONE, "", site, True), (NOBODYS, "wrong", site, True)]
