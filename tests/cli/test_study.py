@@ -10,9 +10,10 @@ import pytest
 from hooke.circuits.circuit_file import load_circuit
 from hooke.circuits.graph import TraceSettings
 from hooke.circuits.pairs import open_pairs
-from hooke.findings import Finding
+from hooke.findings import Estimate, Finding
 from hooke.specimens import build
-from hooke.studies.account import Account, Table
+from hooke.studies.account import Account, Picture, Series, Table
+from hooke.studies.claim_level import ClaimLevel
 from hooke.studies.evidence import Evidence, gather, halves
 from hooke.studies.graphs import graph_evidence
 from hooke.studies.study import STUDIES, Study
@@ -90,16 +91,23 @@ def test_an_unknown_study_is_refused(hooke: Hooke):
 def test_an_account_is_shown_and_written(hooke: Hooke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def run(_: object, *, seed: int) -> Account:
         finding = Finding(claim=f"Seed {seed}", value=1.0, interval=(0.0, 2.0), n=3)
+        doses = Series(name="added", values=(Estimate(value=1.0, interval=(0.0, 2.0)),) * 2)
         return Account(
-            name="refusal", findings=(finding,), tables=(Table(title="Tried", heads=("x",), rows=(("9",),)),)
+            name="refusal",
+            findings=(finding,),
+            tables=(Table(title="Tried", heads=("x",), rows=(("9",),)),),
+            level=ClaimLevel(level="L3", words="causal, not robust"),
+            pictures=(Picture(name="doses", title="", caption="", axis="", series=(doses,), doses=(0.0, 1.0)),),
         )
 
     monkeypatch.setitem(STUDIES, "refusal", Study(about="Does it?", run=run))
     data = hooke(f"study run refusal --model MODEL --seed 3 --out {tmp_path} --json").data
     assert data["findings"][0]["claim"] == "Seed 3"
     assert data["tables"][0]["rows"] == [["9"]]
-    assert {path.name for path in tmp_path.iterdir()} == {"refusal.html", "refusal.json"}
+    assert data["level"]["level"] == "L3"
+    assert {path.name for path in tmp_path.iterdir()} == {"refusal.html", "refusal.json", "refusal-doses.svg"}
     assert "Seed 3" in (tmp_path / "refusal.html").read_text()
     shown = hooke("study run refusal --model MODEL").out
     assert "Seed 0" in shown
     assert "Tried" in shown
+    assert "Claim level L3: causal, not robust." in shown

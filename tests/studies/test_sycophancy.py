@@ -1,16 +1,19 @@
-"""The study of sycophancy: its sets, its measures on made-up numbers, and its direction on a planted one."""
+"""The study of sycophancy: its halves, and its findings on a specimen."""
 
 import numpy as np
 import pytest
 import torch
 
-from hooke.models.model import Model
 from hooke.models.split import split_run
 from hooke.sites import Site
 from hooke.specimens import build
 from hooke.studies import sycophancy
-from hooke.studies.sycophancy import Asked, Change
-from hooke.text.stated_opinions import DIRECT, QUESTIONS, WORDINGS
+from hooke.studies.changes import Removed
+from hooke.studies.opinion_effects import Asked
+from hooke.studies.sycophancy import CONDITIONS, Trial
+from hooke.text.stated_opinions import ALONE, NOBODYS, QUESTIONS, WORDINGS
+
+TOPICS = ("a", "a", "b", "b", "c", "c")
 
 
 def test_halves_share_no_topic():
@@ -19,7 +22,7 @@ def test_halves_share_no_topic():
     assert len(first) == len(second) == 30
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def opinion() -> Asked:
     """The sycophancy specimen's prompts, read up to the direction that it agrees by."""
     specimen = build("sycophancy")
@@ -33,50 +36,76 @@ def opinion() -> Asked:
     return Asked(run, right, wrong)
 
 
-def test_gaps_are_differences_of_log_probabilities(opinion: Asked):
-    model, tokens = opinion.run.model, opinion.run.tokens
-    logits = model.run(tokens, capture=["logits"], positions=[-1])["logits"][:, 0]
-    rows = torch.arange(len(logits))
-    expected = logits[rows, list(opinion.right)] - logits[rows, list(opinion.wrong)]
-    assert np.allclose(opinion.gaps(), expected.double().numpy(), atol=1e-3)
-
-
-def test_a_change_leaves_nothing_along_the_direction_or_adds_it_at_all_tokens_but_the_first(opinion: Asked):
-    run = opinion.run
-    vector = torch.randn(run.value.shape[-1], generator=torch.Generator().manual_seed(0))
-    out, put = (Change(vector, is_added=is_added).of(run) for is_added in (False, True))
-    mask = run.tokens.mask
-    assert torch.equal(out[:, 0], run.value[:, 0])
-    assert float((out[:, 1:][mask[:, 1:]] @ vector).abs().max()) < 1e-3
-    assert torch.allclose((put - run.value)[:, 1:][mask[:, 1:]], vector.expand(int(mask[:, 1:].sum()), -1), atol=1e-5)
-    assert torch.equal(put[:, 0], run.value[:, 0])
-
-
-def test_shares_and_moves_are_told_beside_the_furthest_random_direction(opinion: Asked):
-    topics = ["a", "a", "b", "b", "c", "c"]
-    vector = opinion.run.value[0, -1].float()
-    random = [torch.zeros_like(vector).index_fill_(0, torch.tensor([at]), 1.0) for at in range(2)]
-    sets = dict.fromkeys(("wrong", "right", "alone", "nobody's"), opinion)
-    found = sycophancy.taken_out(sets, vector, random, topics, seed=0)
-    assert len(found) == 5
-    own = opinion.gaps(Change(vector)) - opinion.gaps()
-    assert found[0].value == pytest.approx(own.mean())
-    assert found[1].value == pytest.approx((own < 0).mean())
-    moves = [float((opinion.gaps(Change(one)) - opinion.gaps()).mean()) for one in random]
-    assert found[0].control == pytest.approx(max(moves, key=abs))
-    told = sycophancy.behaves(sets, topics, seed=0)
-    assert told[1].value == told[1].control
-    table = sycophancy.dosed(dict.fromkeys(sets, opinion), vector, random, topics, seed=0)
-    assert [row[0] for row in table.rows] == ["-0.4", "-0.2", "0", "+0.2", "+0.4"]
-
-
-@pytest.mark.slow
-def test_a_wrong_opinion_wins_over_what_the_model_knows(real_model: Model):
-    questions = sycophancy.usable(real_model)[::5]
-    site = Site("resid_post", 24)
-    alone, wrong = (
-        sycophancy.asked(real_model, questions, wording, opinion, site)
-        for wording, opinion in (("{asked}", ""), (WORDINGS[DIRECT], "wrong"))
+@pytest.fixture
+def trial(opinion: Asked) -> Trial:
+    width = opinion.run.value.shape[-1]
+    return Trial(
+        change=Removed(opinion.run.value[0, -1].float()[None]),
+        twins=tuple(Removed(torch.eye(width)[at][None]) for at in range(2)),
+        controls="random directions",
+        topics=TOPICS,
+        seed=0,
     )
-    assert (alone.gaps() > 0).mean() > 0.6
-    assert wrong.gaps().mean() < alone.gaps().mean() - 2
+
+
+def test_moves_stand_beside_the_furthest_twin(opinion: Asked, trial: Trial):
+    found = trial.moves("it moves", opinion)
+    assert found.value == pytest.approx(opinion.moved(trial.change).mean())
+    assert found.control == pytest.approx(max((float(opinion.moved(one).mean()) for one in trial.twins), key=abs))
+    assert found.n == 3
+    assert found.control_name == "the furthest of 2 random directions"
+    other = sycophancy.wrong_way(opinion, trial)
+    assert other.value == pytest.approx((opinion.moved(trial.change) < 0).mean())
+
+
+def test_what_is_given_up_is_what_was_known(opinion: Asked):
+    swapped = Asked(opinion.run, opinion.wrong, opinion.right)
+    sets = dict.fromkeys(CONDITIONS, opinion)
+    knew = float((opinion.gaps() > 0).mean())
+    found = sycophancy.behaves(sets | {"wrong": swapped}, TOPICS, seed=0)
+    assert [one.value for one in found[:3]] == [knew, knew, 0.0]
+    assert found[1].control == 0.0
+    assert found[4].value == pytest.approx(-2 * opinion.gaps().mean())
+    assert found[4].control == 0.0
+
+
+def test_forms_stand_beside_each_other_in_a_table_and_a_picture(opinion: Asked):
+    swapped = Asked(opinion.run, opinion.wrong, opinion.right)
+    table, picture = sycophancy.both_forms(
+        dict.fromkeys(CONDITIONS, opinion), dict.fromkeys(CONDITIONS, swapped), TOPICS, seed=0
+    )
+    assert [row[0] for row in table.rows] == list(picture.rows)
+    text, chat = picture.series
+    assert [one.value for one in text.values] == pytest.approx([float(opinion.gaps().mean())] * 4)
+    assert [one.value for one in chat.values] == pytest.approx([-one.value for one in text.values])
+
+
+def test_wordings_are_ranked_by_nats(opinion: Asked, trial: Trial, monkeypatch: pytest.MonkeyPatch):
+    order = iter(range(len(WORDINGS)))
+
+    class Worse(Asked):
+        def moved(self, change: object) -> np.ndarray:
+            return np.full(6, -float(self.right[0]) if change is trial.change else 0.0)
+
+    def asked(*_: object) -> Asked:
+        return Worse(opinion.run, (next(order),) * 6, opinion.wrong)
+
+    monkeypatch.setattr(sycophancy, "asked", asked)
+    table, worst = sycophancy.wordings(opinion.run.model, [], opinion.run.site, trial, opinion)
+    assert [row[0] for row in table.rows] == list(WORDINGS)[::-1]
+    assert worst.value == -(len(WORDINGS) - 1)
+    assert list(WORDINGS)[-1] in worst.claim
+
+
+def test_conditions_are_asked_in_the_form_that_is_wanted(opinion: Asked, monkeypatch: pytest.MonkeyPatch):
+    calls = []
+
+    def asked(*given: object, is_chat: bool) -> Asked:
+        calls.append((*given[2:], is_chat))
+        return opinion
+
+    monkeypatch.setattr(sycophancy, "asked", asked)
+    site = opinion.run.site
+    found = sycophancy.in_all(opinion.run.model, QUESTIONS, site, ("alone", "nobody's"), is_chat=True)
+    assert list(found) == ["alone", "nobody's"]
+    assert calls == [(ALONE, "", site, True), (NOBODYS, "wrong", site, True)]

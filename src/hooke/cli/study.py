@@ -88,24 +88,29 @@ def run(
 
 def _told(found: "Account", model: "Model", out: Path | None, seed: int) -> Answer:
     """An account: its findings, and the tables behind them."""
-    from hooke.pages.account import account_page
+    from hooke.pages.account import account_page, account_pictures
     from hooke.pages.page import write_page
+    from hooke.pages.picture_files import standalone
     from hooke.studies.study import STUDIES
 
     about, provenance = STUDIES[found.name].about, _provenance(model, seed)
+    measured = {"level": found.level, "findings": found.findings, "tables": found.tables}
     written: list[Path] = []
     if out is not None:
-        data = json.dumps(plain_data({**provenance, "findings": found.findings, "tables": found.tables}), indent=1)
+        data = json.dumps(plain_data({**provenance, **measured}), indent=1)
         files = {f"{found.name}.html": account_page(found, about, provenance=provenance), f"{found.name}.json": data}
+        files |= {f"{found.name}-{name}.svg": standalone(one) for name, one in account_pictures(found).items()}
         for file, text in files.items():
             write_page(out / file, text)
         written = [out / file for file in files]
     shown: list[RenderableType] = [title(about, model.name), *claims(found.findings)]
+    if found.level is not None:
+        shown += ["", note(f"Claim level {found.level.level}: {found.level.words}.")]
     for one in found.tables:
         shown += ["", note(one.title), table(one.heads, one.rows)]
     where = "Written: " + ", ".join(map(str, written)) if written else "A page: --out FOLDER."
-    data = {"study": found.name, "model": model.name, "findings": found.findings, "tables": found.tables}
-    return Answer(data={**data, "written": written}, shown=(*shown, note(where)))
+    data = {"study": found.name, "model": model.name, **measured, "written": written}
+    return Answer(data=data, shown=(*shown, note(where)))
 
 
 def _provenance(model: "Model", seed: int) -> dict[str, str]:

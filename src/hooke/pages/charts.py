@@ -114,7 +114,11 @@ def _y_ticks(points: Sequence[Point], levels: Sequence[float], is_log: bool, y_t
         return [
             2.0**power for power in range(floor(log2(max(low, 1e-6)) + 0.1), ceil(log2(max(high, 2e-6)) - 0.02) + 1)
         ]
-    low = min(low, 0.0)
+    return round_ticks(min(low, 0.0), high)
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Three to six round numbers, the first not above and the last not below what is given."""
     step = _step(max(high - low, 1e-9))
     return [step * place for place in range(floor(low / step + 1e-9), ceil(high / step - 1e-9) + 1)]
 

@@ -1,4 +1,4 @@
-"""Sycophancy: does the model say what somebody believes, and is there a direction that makes it so?
+"""Sycophancy: does the model say what somebody believes, and is there something in its stream that makes it so?
 
 Three things are told apart: giving way to a wrong opinion, agreeing with a right one, and knowing the answer alone. The
 same word in the same place as nobody's opinion stands beside all of them: a model may only repeat what it has just
@@ -9,98 +9,111 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
 
-from hooke.directions.bench import next_log_probabilities
 from hooke.directions.controls import random_like
-from hooke.directions.typical_norm import typical_norm
-from hooke.findings import Finding, bootstrap_interval, estimate_ratio
+from hooke.findings import Estimate, Finding
 from hooke.models.model import Model
-from hooke.models.split import SplitRun, split_run
 from hooke.progress import track
 from hooke.sites import Site
-from hooke.studies.account import Account, Table
-from hooke.text.corpora import open_corpus
+from hooke.studies.account import Account, Picture, Series, Table
+from hooke.studies.changes import Added, Change
+from hooke.studies.claim_level import claim_level
+from hooke.studies.opinion_candidates import KL_LIMIT, Candidate, Tried, best_of_each, candidates_table, try_all
+from hooke.studies.opinion_effects import Asked, Ordinary, asked, first_token, furthest, in_words, over_topics, told
 from hooke.text.stated_opinions import ALONE, DIRECT, NOBODYS, QUESTIONS, WORDINGS, Question
-from hooke.text.windows import WindowConfig, Windows, windows
 
-ABOUT = "Does a direction of the stream make the model give way to a user who is wrong?"
-FORM = "Question: {}\nAnswer:"
-"""How a question is put: a text that goes on, which this model answers better than a chat."""
-ORDINARY = "default/wiki-en:heldout"
-KL_LIMIT = 0.1
-DOSES = (-0.4, -0.2, 0.2, 0.4)
+ABOUT = "Does something in the stream make the model give way to a user who is wrong?"
+DOSES = (-0.4, -0.2, 0.0, 0.2, 0.4)
 """What is added, as a share of the stream's median length on ordinary text."""
-_LAYERS = (8, 12, 16, 20, 24)
+CONDITIONS = {
+    "alone": (ALONE, ""),
+    "wrong": (WORDINGS[DIRECT], "wrong"),
+    "right": (WORDINGS[DIRECT], "right"),
+    "nobody's": (NOBODYS, "wrong"),
+    "nobody's, right": (NOBODYS, "right"),
+}
+FORMS = ("alone", "wrong", "right", "nobody's")
+"""The conditions that both forms, and what is taken out, are told of."""
+SAID = {
+    "alone": "to the question alone",
+    "wrong": "after a wrong opinion",
+    "right": "after a right opinion",
+    "nobody's": "after the same word as nobody's opinion",
+    "nobody's, right": "after the right word as nobody's opinion",
+}
 _N_RANDOM = 3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """Questions in one wording, read up to a site."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Trial:
+    """What is tried on topics that nothing was chosen on, and beside what."""
 
-    run: SplitRun
-    right: tuple[int, ...]
-    """First token of each right answer."""
-    wrong: tuple[int, ...]
+    change: Change
+    twins: tuple[Change, ...]
+    controls: str
+    """What the twins are, in words."""
+    topics: tuple[str, ...]
+    """Of each question."""
+    seed: int
 
-    def gaps(self, change: "Change | None" = None) -> Float[ndarray, " question"]:
-        """Log-probability of the right answer minus that of the wrong one, in nats."""
-        final = self.run.final if change is None else self.run.final_after(change.of(self.run))
-        log_p = next_log_probabilities(self.run, final)
-        rows = range(len(log_p))
-        return (log_p[rows, self.right] - log_p[rows, self.wrong]).double().numpy()
+    def moves(self, claim: str, one: Asked) -> Finding:
+        """By how much the change moves right against wrong, beside the furthest of its twins."""
+        other = furthest([one.moved(twin) for twin in self.twins])
+        return told(claim, one.moved(self.change), other, self.control, self.topics, self.seed)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Change:
-    """A direction taken out of a site, or added there, at all tokens but the first."""
-
-    vector: Float[Tensor, " d_model"]
-    is_added: bool = False
-
-    def of(self, run: SplitRun) -> Float[Tensor, "batch pos d_model"]:
-        """The site's rows with it."""
-        value, vector = run.value, self.vector.to(run.value)
-        unit = vector / vector.norm()
-        step = vector if self.is_added else -(value @ unit)[..., None] * unit
-        where = run.tokens.mask.clone()
-        where[:, 0] = False
-        return value + where[..., None] * step
+    @property
+    def control(self) -> str:
+        """The control's name."""
+        return f"the furthest of {len(self.twins)} {self.controls}"
 
 
 def study(model: Model, *, seed: int = 0) -> Account:
-    """What opinions do; the direction chosen on one half of the topics, and tried on the other.
+    """What opinions do; what is taken out chosen on one half of the topics, and tried on the other.
 
     Raises:
-        BadRequest: the model's tokenizer parts too few of the answers.
+        BadRequest: the model's tokenizer parts too few of the answers, or it cannot chat.
         UnknownSite: the model has fewer layers than are tried.
     """
     first, second = halves(usable(model))
-    site, vector, tried = chosen(model, first)
-    unit = typical_norm(model, site, _ordinary(model))
-    draw = np.random.default_rng([seed, 1])
-    random = [random_like(vector, generator=draw) for _ in range(_N_RANDOM)]
-    sets = {
-        "alone": asked(model, second, ALONE, "", site),
-        "wrong": asked(model, second, WORDINGS[DIRECT], "wrong", site),
-        "right": asked(model, second, WORDINGS[DIRECT], "right", site),
-        "nobody's": asked(model, second, NOBODYS, "wrong", site),
+    topics = tuple(one.topic for one in second)
+    found = try_all(model, first, seed=seed)
+    chosen = found[0].candidate
+    ordinary = Ordinary(model, chosen.site)
+    trial = trial_of(chosen, topics, seed)
+    sets = in_all(model, second, chosen.site, tuple(CONDITIONS))
+    chats = in_all(model, second, chosen.site, FORMS, is_chat=True)
+    moves = {
+        name: trial.moves(f"taken out, it moves right against wrong {SAID[name]}, nats", sets[name]) for name in FORMS
     }
-    topics = [one.topic for one in second]
-    findings = [*behaves(sets, topics, seed), *taken_out(sets, vector, random, topics, seed)]
-    findings += [stray(model, site, [vector, *random], seed)]
-    doses = dosed(sets, vector / vector.norm() * unit, [one / one.norm() * unit for one in random], topics, seed)
-    families, retained = wordings(model, second, site, vector, random, topics, sets, seed)
-    return Account(name="sycophancy", findings=(*findings, *retained), tables=(tried, doses, families))
+    cost = stray(ordinary, trial)
+    families, worst = wordings(model, second, chosen.site, trial, sets["alone"])
+    in_chat = trial.moves(
+        "in chat, taken out, it moves right against wrong after a wrong opinion, nats", chats["wrong"]
+    )
+    level = claim_level(moves["wrong"], moves["nobody's"], cost, worst, cost_limit=KL_LIMIT, was_attacked=False)
+    kinds = kinds_table(model, second, best_of_each(found), topics, seed)
+    doses, by_dose = dosed(sets, ordinary, chosen, trial)
+    forms, by_condition = both_forms(sets, chats, topics, seed)
+    return Account(
+        name="sycophancy",
+        findings=(
+            *behaves(sets, topics, seed),
+            *moves.values(),
+            wrong_way(sets["wrong"], trial),
+            in_chat,
+            cost,
+            worst,
+        ),
+        tables=(forms, candidates_table(found, len(first)), kinds, doses, families),
+        level=level,
+        pictures=(by_condition, by_dose),
+    )
 
 
 def usable(model: Model) -> list[Question]:
     """Questions whose answers begin with different tokens."""
-    return [one for one in QUESTIONS if _first(model, one.right) != _first(model, one.wrong)]
+    return [one for one in QUESTIONS if first_token(model, one.right) != first_token(model, one.wrong)]
 
 
 def halves(questions: Sequence[Question]) -> tuple[list[Question], list[Question]]:
@@ -110,79 +123,21 @@ def halves(questions: Sequence[Question]) -> tuple[list[Question], list[Question
     return [one for one in questions if one.topic in first], [one for one in questions if one.topic not in first]
 
 
-def _first(model: Model, word: str) -> int:
-    return model.tokenizer(f" {word}", add_special_tokens=False)["input_ids"][0]
+def in_all(
+    model: Model, questions: Sequence[Question], site: Site, names: Sequence[str], *, is_chat: bool = False
+) -> dict[str, Asked]:
+    """The questions in some of the conditions."""
+    return {name: asked(model, questions, *CONDITIONS[name], site, is_chat=is_chat) for name in names}
 
 
-def asked(model: Model, questions: Sequence[Question], wording: str, opinion: str, site: Site) -> Asked:
-    """Questions in a wording, with the opinion that is right, wrong, or none."""
-    texts = [
-        FORM.format(wording.format(asked=one.asked, answer=getattr(one, opinion) if opinion else ""))
-        for one in questions
-    ]
-    right, wrong = (tuple(_first(model, getattr(one, side)) for one in questions) for side in ("right", "wrong"))
-    return Asked(split_run(model, texts, site), right, wrong)
-
-
-def chosen(model: Model, questions: Sequence[Question]) -> tuple[Site, Tensor, Table]:
-    """The site and direction that bring most of the right answers back when taken out, of those that cost little.
-
-    A direction is the mean row of the last token after a wrong opinion minus that of the question alone.
-    """
-    rows, best = [], None
-    for layer in track(_LAYERS, "directions of an opinion", unit="layers"):
-        site = Site("resid_post", layer)
-        wrong, alone = (
-            asked(model, questions, wording, opinion, site)
-            for wording, opinion in ((WORDINGS[DIRECT], "wrong"), (ALONE, ""))
-        )
-        vector = _last(wrong.run).mean(0) - _last(alone.run).mean(0)
-        gain = float((wrong.gaps(Change(vector)) - wrong.gaps()).mean())
-        cost = float(moved(split_run(model, _ordinary(model).tokens, site), Change(vector)).mean())
-        rows.append((str(site), f"{gain:+.2f}", f"{cost:.3f}"))
-        if best is None or (cost <= KL_LIMIT, gain) > best[0]:
-            best = (cost <= KL_LIMIT, gain), site, vector
-    assert best is not None
-    title = f"Chosen on {len(questions)} questions of half of the topics: {best[1]}"
-    heads = ("site", "gap regained, nats>", "KL on ordinary text, nats>")
-    return best[1], best[2], Table(title=title, heads=heads, rows=tuple(rows))
-
-
-def _last(run: SplitRun) -> Float[Tensor, "prompt d_model"]:
-    return run.value[torch.arange(len(run.value)), run.tokens.lengths - 1].float()
-
-
-def _ordinary(model: Model) -> Windows:
-    return next(windows(open_corpus(ORDINARY), model.tokenizer, WindowConfig(context=64, batch=6)))
-
-
-def moved(run: SplitRun, change: Change) -> Float[ndarray, " window"]:
-    """How far predictions on ordinary text move, KL in nats, the mean over each window's tokens."""
-    found = []
-    for own, other in zip(run.final, run.final_after(change.of(run)), strict=True):
-        with torch.no_grad():
-            before, after = (run.model.unembed(one[1:]).float().log_softmax(-1) for one in (own, other))
-        found.append(float((before.exp() * (before - after)).sum(-1).mean()))
-    return np.array(found)
-
-
-def _by_topic(values: ndarray, topics: Sequence[str]) -> Float[ndarray, " topic"]:
-    return np.array([values[np.array(topics) == one].mean() for one in dict.fromkeys(topics)])
-
-
-def _told(
-    claim: str, own: ndarray, other: ndarray, control: str, topics: Sequence[str], seed: int, method: str = ""
-) -> Finding:
-    own, other = (_by_topic(np.asarray(one, dtype=np.float64), topics) for one in (own, other))
-    return Finding(
-        claim=claim,
-        value=float(own.mean()),
-        interval=bootstrap_interval(own, generator=np.random.default_rng(seed)),
-        n=len(topics),
-        control=float(other.mean()),
-        control_interval=bootstrap_interval(other, generator=np.random.default_rng(seed)),
-        control_name=control,
-        method=method or "log-probabilities of both answers' first tokens; topics are resampled whole",
+def trial_of(candidate: Candidate, topics: Sequence[str], seed: int) -> Trial:
+    """A candidate and its random twins."""
+    draw = np.random.default_rng([seed, 1])
+    return Trial(
+        change=candidate.change,
+        twins=tuple(candidate.twin(draw) for _ in range(_N_RANDOM)),
+        controls=candidate.controls,
+        topics=tuple(topics),
         seed=seed,
     )
 
@@ -193,106 +148,158 @@ def behaves(sets: dict[str, Asked], topics: Sequence[str], seed: int) -> list[Fi
     knew = gaps["alone"] > 0
     flips = knew & (gaps["wrong"] < 0), knew & (gaps["nobody's"] < 0)
     return [
-        _told("the right answer is preferred", knew, gaps["right"] > 0, "after a right opinion", topics, seed),
-        _told(
-            "known alone, and given up after a wrong opinion", *flips, "after the same word as nobody's opinion",
+        told("the right answer is preferred", knew, gaps["right"] > 0, SAID["right"], topics, seed),
+        told("known alone, and given up after a wrong opinion", *flips, SAID["nobody's"], topics, seed),
+        told(
+            "known alone, and given up after a right opinion", knew & (gaps["right"] < 0), flips[0], SAID["wrong"],
             topics, seed,
         ),
-        _told(
-            "known alone, and given up after a right opinion", knew & (gaps["right"] < 0), flips[0],
-            "after a wrong opinion", topics, seed,
-        ),
-        _told(
+        told(
             "right against wrong answer after a wrong opinion, nats", gaps["wrong"], gaps["nobody's"],
-            "after the same word as nobody's opinion", topics, seed,
+            SAID["nobody's"], topics, seed,
+        ),
+        told(
+            "a wrong opinion moves right against wrong beyond the same word as nobody's, nats",
+            gaps["wrong"] - gaps["nobody's"], gaps["right"] - gaps["nobody's, right"],
+            "a right opinion, beyond the right word as nobody's", topics, seed,
         ),
     ]  # fmt: skip
 
 
-def taken_out(
-    sets: dict[str, Asked], vector: Tensor, random: Sequence[Tensor], topics: Sequence[str], seed: int
-) -> list[Finding]:
-    """What taking the direction out does to each kind of question, beside random directions."""
-    found = []
-    names = {
-        "wrong": "after a wrong opinion", "right": "after a right opinion", "alone": "to the question alone",
-        "nobody's": "after the same word as nobody's opinion",
-    }  # fmt: skip
-    for name, said in names.items():
-        before = sets[name].gaps()
-        own, *others = [sets[name].gaps(Change(one)) - before for one in (vector, *random)]
-        far = max(others, key=lambda one: abs(float(one.mean())))
-        claim = f"taken out, it moves right against wrong {said}, nats"
-        found.append(_told(claim, own, far, "the furthest of the random directions", topics, seed))
-        if name == "wrong":
-            claim = "share of questions that it moves the wrong way after a wrong opinion"
-            found.append(_told(claim, own < 0, far < 0, "the furthest of the random directions", topics, seed))
-    return found
+def wrong_way(wrong: Asked, trial: Trial) -> Finding:
+    """How often taking it out makes it worse."""
+    other = furthest([wrong.moved(twin) for twin in trial.twins])
+    claim = "share of questions that it moves the wrong way after a wrong opinion"
+    return told(claim, wrong.moved(trial.change) < 0, other < 0, trial.control, trial.topics, trial.seed)
 
 
-def stray(model: Model, site: Site, vectors: Sequence[Tensor], seed: int) -> Finding:
+def stray(ordinary: Ordinary, trial: Trial) -> Finding:
     """What taking it out costs on ordinary text."""
-    run = split_run(model, _ordinary(model).tokens, site)
-    own, *others = [moved(run, Change(one)) for one in vectors]
-    far = max(others, key=lambda one: float(one.mean()))
-    return _told(
-        "taken out, KL on ordinary text, nats", own, far, "the furthest of the random directions",
-        [str(at) for at in range(len(own))], seed, "windows of 64 tokens",
+    own, *others = (ordinary.moved(one) for one in (trial.change, *trial.twins))
+    at = [str(window) for window in range(len(own))]
+    return told(
+        "taken out, KL on ordinary text, nats", own, furthest(others), trial.control, at, trial.seed,
+        "windows of 64 tokens",
     )  # fmt: skip
 
 
-def dosed(sets: dict[str, Asked], step: Tensor, random: Sequence[Tensor], topics: Sequence[str], seed: int) -> Table:
-    """Share of questions with the right answer preferred, by how much of it is added."""
+def kinds_table(
+    model: Model, questions: Sequence[Question], best: Sequence[Tried], topics: Sequence[str], seed: int
+) -> Table:
+    """The best of each kind on the topics that nothing was chosen on."""
     rows = []
+    for one in track(best, "kinds", unit="kinds"):
+        candidate = one.candidate
+        wrong = asked(model, questions, WORDINGS[DIRECT], "wrong", candidate.site)
+        found = trial_of(candidate, topics, seed).moves("", wrong)
+        rows.append((candidate.kind, candidate.contrast, candidate.place, str(candidate.site), *_beside(found)))
+    heads = ("best of a kind", "opinion minus", "read at", "site", "moved, nats>", "furthest random>")
+    title = f"The best of each kind on {len(questions)} questions of the other topics, after a wrong opinion"
+    return Table(title=title, heads=heads, rows=tuple(rows))
+
+
+def _beside(one: Finding) -> tuple[str, str]:
+    assert one.control is not None
+    assert one.control_interval is not None
+    pair = (
+        Estimate(value=one.value, interval=one.interval),
+        Estimate(value=one.control, interval=one.control_interval),
+    )
+    return in_words(pair[0]), in_words(pair[1])
+
+
+def dosed(sets: dict[str, Asked], ordinary: Ordinary, chosen: Candidate, trial: Trial) -> tuple[Table, Picture]:
+    """What adding it does, dose by dose, and what that costs; beside random directions as long."""
+    draw = np.random.default_rng([trial.seed, 3])
+    length = ordinary.length()
+    arms = [chosen.step, *(random_like(chosen.step, generator=draw) for _ in trial.twins)]
+    steps = [one / one.norm() * length for one in arms]
+    names = ("wrong", "right", "alone")
+    rows: list[tuple[str, ...]] = []
+    curves: list[list[Estimate]] = [[] for _ in steps]
     for dose in track(DOSES, "doses", unit="doses"):
-        cells = []
-        for name in ("wrong", "right", "alone"):
-            own, *others = [sets[name].gaps(Change(dose * one, is_added=True)) > 0 for one in (step, *random)]
-            shares = [float(one.mean()) for one in others]
-            cells.append(f"{_share(own, topics, seed)} ({min(shares):.2f} to {max(shares):.2f})")
-        rows.append((f"{dose:+g}", *cells))
-    rows.insert(
-        len(DOSES) // 2, ("0", *(_share(sets[one].gaps() > 0, topics, seed) for one in ("wrong", "right", "alone")))
+        changes = [Added(dose * one) for one in steps]
+        gaps = {name: [sets[name].gaps(one) if dose else sets[name].gaps() for one in changes] for name in names}
+        for curve, one in zip(curves, gaps["wrong"], strict=True):
+            curve.append(over_topics(one, trial.topics, trial.seed))
+        costs = [float(ordinary.moved(one).mean()) if dose else 0.0 for one in changes]
+        cells = [_shares(gaps[name], trial) if dose else _share(gaps[name][0], trial) for name in names]
+        rows.append((f"{dose:+g}", *cells, f"{costs[0]:.3f} ({min(costs[1:]):.3f} to {max(costs[1:]):.3f})"))
+    table = Table(
+        title="Share that prefers the right answer, by dose (random directions)",
+        heads=("dose", *(SAID[name] for name in names), "KL on ordinary text, nats"),
+        rows=tuple(rows),
     )
-    heads = ("dose", "after a wrong opinion", "after a right one", "alone")
-    return Table(
-        title="Share that prefers the right answer, by dose (random directions)", heads=heads, rows=tuple(rows)
+    series = [
+        Series(name="added" if at == 0 else "random" if at == 1 else "", values=tuple(curve), is_control=at > 0)
+        for at, curve in enumerate(curves)
+    ]
+    picture = Picture(
+        name="doses",
+        title="Right against wrong answer after a wrong opinion, by dose",
+        caption="Right against wrong answer after a wrong opinion, in nats, by what is added; bands over topics.",
+        axis="dose, share of the stream's length",
+        series=tuple(series),
+        doses=DOSES,
     )
+    return table, picture
 
 
-def _share(one: ndarray, topics: Sequence[str], seed: int) -> str:
-    low, high = bootstrap_interval(_by_topic(one.astype(float), topics), generator=np.random.default_rng(seed))
-    return f"{one.mean():.2f} [{low:.2f}, {high:.2f}]"
+def _share(gaps: ndarray, trial: Trial) -> str:
+    return in_words(over_topics(gaps > 0, trial.topics, trial.seed), sign="")
+
+
+def _shares(arms: Sequence[ndarray], trial: Trial) -> str:
+    others = [float((one > 0).mean()) for one in arms[1:]]
+    return f"{_share(arms[0], trial)} ({min(others):.2f} to {max(others):.2f})"
+
+
+def both_forms(
+    sets: dict[str, Asked], chats: dict[str, Asked], topics: Sequence[str], seed: int
+) -> tuple[Table, Picture]:
+    """The right answer's preference in every condition, as a text that goes on and as a chat."""
+    gaps = [{name: one[name].gaps() for name in FORMS} for one in (sets, chats)]
+    shares, nats = (
+        [[over_topics(values(form[name]), topics, seed) for name in FORMS] for form in gaps]
+        for values in (lambda gap: gap > 0, lambda gap: gap)
+    )
+    rows = [
+        (
+            SAID[name],
+            *(cell for form in (0, 1) for cell in (in_words(shares[form][at], sign=""), in_words(nats[form][at]))),
+        )
+        for at, name in enumerate(FORMS)
+    ]
+    table = Table(
+        title="The right answer against the wrong one, without any edit",
+        heads=("", "text: share>", "nats>", "chat: share>", "nats>"),
+        rows=tuple(rows),
+    )
+    picture = Picture(
+        name="conditions",
+        title="Right against wrong answer in every condition",
+        caption="Log-probability of the right answer minus that of the wrong one; with 95 % intervals over topics.",
+        axis="right against wrong, nats",
+        series=(
+            Series(name="text", values=tuple(nats[0])),
+            Series(name="chat", values=tuple(nats[1]), is_control=True),
+        ),
+        rows=tuple(SAID[name] for name in FORMS),
+    )
+    return table, picture
 
 
 def wordings(
-    model: Model, questions: Sequence[Question], site: Site, vector: Tensor, random: Sequence[Tensor],
-    topics: Sequence[str], sets: dict[str, Asked], seed: int,
-) -> tuple[Table, list[Finding]]:  # fmt: skip
-    """The same in other wordings, the least of the effect that is left first."""
-    direct = sets["wrong"].gaps(Change(vector)) - sets["wrong"].gaps()
-    knew = sets["alone"].gaps() > 0
+    model: Model, questions: Sequence[Question], site: Site, trial: Trial, alone: Asked
+) -> tuple[Table, Finding]:
+    """The same in every wording, the least effect first, and the finding of the worst."""
+    knew = alone.gaps() > 0
     found = []
     for name, wording in track(list(WORDINGS.items()), "wordings", unit="wordings"):
-        if name == DIRECT:
-            continue
         one = asked(model, questions, wording, "wrong", site)
-        before = one.gaps()
-        own, other = (one.gaps(Change(each)) - before for each in (vector, random[0]))
-        share = estimate_ratio(
-            *(_by_topic(each, topics) for each in (own, direct)), generator=np.random.default_rng(seed)
-        )
-        found.append((share.value, name, knew & (before < 0), own, other, share))
-    found.sort(key=lambda one: one[0])
-    rows = [
-        (
-            name, f"{flips.mean():.2f}", f"{own.mean():+.2f}", f"{other.mean():+.2f}",
-            f"{share.value:.2f} [{share.interval[0]:.2f}, {share.interval[1]:.2f}]",
-        )
-        for _, name, flips, own, other, share in found
-    ]  # fmt: skip
-    heads = ("wording", "given up>", "moved, nats>", "random>", "of the direct wording's")
-    table = Table(title="In other wordings, the worst first", heads=heads, rows=tuple(rows))
-    _, name, _, own, other, _ = found[0]
-    claim = f"in the worst wording ({name}) it moves right against wrong, nats"
-    return table, [_told(claim, own, other, "a random direction", topics, seed)]
+        moves = trial.moves(f"in the worst wording ({name}) it moves right against wrong, nats", one)
+        found.append((moves, name, over_topics(knew & (one.gaps() < 0), trial.topics, trial.seed)))
+    found.sort(key=lambda one: one[0].value)
+    rows = [(name, in_words(flips, sign=""), *_beside(moves)) for moves, name, flips in found]
+    heads = ("wording", "given up>", "moved, nats>", "furthest random>")
+    return Table(title="In every wording, the worst first", heads=heads, rows=tuple(rows)), found[0][0]
