@@ -37,20 +37,19 @@ def test_the_furthest_control_is_the_furthest_either_way():
 
 @pytest.mark.slow
 def test_a_wrong_opinion_wins_over_what_the_model_knows_in_chat_too(real_model: Model):
-    model = real_model
     questions = QUESTIONS[::10]
     site = Site("resid_post", 24)
     for is_chat in (False, True):
         alone, wrong = (
-            asked(model, questions, wording, opinion, site, is_chat=is_chat)
+            asked(real_model, questions, wording, opinion, site, is_chat=is_chat)
             for wording, opinion in (("{asked}", ""), (WORDINGS[DIRECT], "wrong"))
         )
         assert (alone.gaps() > 0).mean() > 0.6
         assert wrong.gaps().mean() < alone.gaps().mean() - 1.5
-    tokens = chat_tokens(model, ["Why?", "Why is it so?"])
-    said = model.tokenizer.decode(tokens.ids[0, : tokens.lengths[0]])
+    tokens = chat_tokens(real_model, ["Why?", "Why is it so?"])
+    said = real_model.tokenizer.decode(tokens.ids[0, : tokens.lengths[0]])
     assert said.startswith("<|im_start|>system\nAnswer with one word.")
     assert said.endswith("Why?<|im_end|>\n<|im_start|>assistant\nAnswer:")
-    ordinary = Ordinary(model, site)
-    assert np.allclose(ordinary.moved(Added(torch.zeros(model.d_model))), 0, atol=1e-4)
-    assert ordinary.moved(Added(torch.full((model.d_model,), ordinary.length()))).min() > 0.5
+    ordinary = Ordinary(real_model, site)
+    assert np.allclose(ordinary.moved(Added(torch.zeros(real_model.d_model))), 0, atol=1e-4)
+    assert ordinary.moved(Added(torch.full((real_model.d_model,), ordinary.length()))).min() > 0.5
