@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 from hooke.errors import BadArtefact
 from hooke.models.model import Model
@@ -62,8 +63,14 @@ def short_digest(text: str) -> str:
 def _tokenizer_digest(tokenizer: object) -> str:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
-        # Padding and truncation are settings of a call, and change under a tokenizer while it is used.
-        data = json.loads(backend.to_str()) | {"padding": None, "truncation": None}
-        return short_digest(json.dumps(data, sort_keys=True))
+        return _backend_digest(backend.to_str())
     vocabulary = getattr(tokenizer, "get_vocab", dict)()
     return short_digest(json.dumps(sorted(vocabulary.items())) if vocabulary else "")
+
+
+# Megabytes of JSON, asked about again for every monitor of a list.
+@lru_cache(maxsize=4)
+def _backend_digest(described: str) -> str:
+    # Padding and truncation are settings of a call, and change under a tokenizer while it is used.
+    data = json.loads(described) | {"padding": None, "truncation": None}
+    return short_digest(json.dumps(data, sort_keys=True))
