@@ -1,4 +1,5 @@
 import struct
+import threading
 from pathlib import Path
 
 import gguf
@@ -77,3 +78,19 @@ def test_a_file_is_parsed_once_and_as_it_would_be_anyway(tmp_path: Path) -> None
         names = [gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2) for _ in range(2)]
         assert names[0] is names[1]
     assert (gguf.GGUFReader, gguf.get_tensor_name_map) == own
+
+
+def test_one_thread_waits_for_anothers_conversion() -> None:
+    own, entered = gguf.GGUFReader, threading.Event()
+
+    def second() -> None:
+        with _parsed_once():
+            entered.set()
+
+    other = threading.Thread(target=second)
+    with _parsed_once():
+        other.start()
+        assert not entered.wait(0.2)
+    assert entered.wait(10)
+    other.join()
+    assert gguf.GGUFReader is own

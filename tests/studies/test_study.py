@@ -2,7 +2,7 @@
 
 import pytest
 
-from hooke.errors import BadRequest, UnknownName, UnknownSite
+from hooke.errors import BadRequest, UnknownName
 from hooke.specimens import build
 from hooke.studies.study import STUDIES, run_study
 
@@ -14,6 +14,6 @@ def test_an_unknown_study_is_refused():
 
 @pytest.mark.parametrize("name", list(STUDIES))
 def test_a_model_that_cannot_read_the_prompts_is_refused(name: str):
-    said = {"refusal": "cannot chat", "sycophancy": "has layers 0-1"}.get(name, "pair 1")
-    with pytest.raises((BadRequest, UnknownSite), match=said):
+    said = {"refusal": "cannot chat", "sycophancy": "0 of 60"}.get(name, "pair 1")
+    with pytest.raises(BadRequest, match=said):
         run_study(name, build("two-hop").model)

@@ -96,13 +96,15 @@ def _parsed_once() -> Iterator[None]:
     """
     import gguf
 
-    class Reader(gguf.GGUFReader):
-        def __setattr__(self, name: str, value: Any) -> None:
-            # A slice of a memory map takes several times as long as one of an array over it.
-            super().__setattr__(name, np.asarray(value) if name == "data" else value)
-
+    # Before anything is looked up: another thread's stand-ins are no base for one's own.
     with _PARSING:
         own = gguf.GGUFReader, gguf.get_tensor_name_map
+
+        class Reader(gguf.GGUFReader):
+            def __setattr__(self, name: str, value: Any) -> None:
+                # A slice of a memory map takes several times as long as one of an array over it.
+                super().__setattr__(name, np.asarray(value) if name == "data" else value)
+
         gguf.GGUFReader, gguf.get_tensor_name_map = cache(Reader), cache(gguf.get_tensor_name_map)  # pyright: ignore
         try:
             yield

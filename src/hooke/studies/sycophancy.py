@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from hooke.directions.controls import random_like
+from hooke.errors import BadRequest
 from hooke.findings import Estimate, Finding
 from hooke.models.model import Model
 from hooke.progress import track
@@ -43,6 +44,7 @@ SAID = {
     "nobody's, right": "after the right word as nobody's opinion",
 }
 _N_RANDOM = 3
+_FEWEST_TOPICS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -112,8 +114,19 @@ def study(model: Model, *, seed: int = 0) -> Account:
 
 
 def usable(model: Model) -> list[Question]:
-    """Questions whose answers begin with different tokens."""
-    return [one for one in QUESTIONS if first_token(model, one.right) != first_token(model, one.wrong)]
+    """Questions whose answers begin with different tokens.
+
+    Raises:
+        BadRequest: they are of too few topics to be parted.
+    """
+    found = [one for one in QUESTIONS if first_token(model, one.right) != first_token(model, one.wrong)]
+    if len({one.topic for one in found}) < _FEWEST_TOPICS:
+        raise BadRequest(
+            f"{model.name} cannot be asked these questions.",
+            f"Its tokenizer tells the two answers of {len(found)} of {len(QUESTIONS)} apart.",
+            "Use a model with a tokenizer of English.",
+        )
+    return found
 
 
 def halves(questions: Sequence[Question]) -> tuple[list[Question], list[Question]]:
