@@ -26,6 +26,7 @@ def test_it_is_attacked_and_the_card_says_so(made: Path, hooke: Hooke, tmp_path:
     card = hooke(f"monitor card code --html {tmp_path}/card.html --out {tmp_path}/card.md")
     assert "Not attacked" not in card.out
     assert "fitted anew 1 times" in (tmp_path / "card.md").read_text()
+    assert "without a prefix it catches" in (tmp_path / "card.md").read_text()
     assert "<h2" in (tmp_path / "card.html").read_text()
     shown = hooke("monitor redteam code --model MODEL --level T3 --texts 1 --steps 1 --length 1")
     assert "does nothing" in shown.out

@@ -33,6 +33,10 @@ def test_each_round_attacks_what_was_fitted_on_the_attacks_before(tmp_path: Path
 
     first, *later = hardened(target, SHORT, rounds=2, refit=refit)
     assert seen == [1, 2]
+    assert [one.alone and one.alone.caught for one in (first, *later)] == [2, 2, 2]
+    blind = hardened(target, SHORT, rounds=1, refit=lambda _: (target.monitor, 1e9))[1]
+    assert blind.alone is not None
+    assert (blind.alone.caught, blind.alone.norm) == (0, 0)
     assert first.looks[0].caught == 2
     assert [one.looks[-1].caught for one in later] == [2, 2]
 

@@ -210,7 +210,9 @@ def _look_rows(found: "hooke.monitors.redteam.RedTeam") -> list[tuple[str, ...]]
         looks += [(f"{name}, without it", one) for name, one in curve.untouched.items()]
         looks += [(f"{curve.level} against {name}", one) for name, one in curve.transfer.items()]
     for number, curve in enumerate(found.rounds):
-        looks += [(f"T3, fitted anew {number} times", one) for one in curve.looks]
+        name = f"T3, fitted anew {number} times"
+        looks += [(f"{name}, without it", curve.alone)] if curve.alone is not None else []
+        looks += [(name, one) for one in curve.looks]
     return rows + [
         (
             name,

@@ -262,6 +262,8 @@ def _attacks(found: RedTeam | None, digest: str) -> Part:
     for number, curve in enumerate(found.rounds):
         last = curve.looks[-1]
         what = f"{last.step} steps, the probe fitted anew {number} times on what was found"
+        if curve.alone is not None:
+            what += f"; without a prefix it catches {curve.alone.caught}"
         rows.append((curve.level, what, f"{last.caught} of {last.n}", ""))
     return Part(
         title=title,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hooke.directions.probe import Probe
 from hooke.errors import BadRequest
-from hooke.monitors.attacks import AttackConfig, Target, rows_embedded
+from hooke.monitors.attacks import AttackConfig, Target, rows_embedded, unattacked
 from hooke.monitors.calibrate import certify
 from hooke.monitors.fit import Method, fitted
 from hooke.monitors.redteam import Curve, curve
@@ -24,7 +24,7 @@ Refit = Callable[[Sequence[Prefix]], tuple[OpenMonitor, float]]
 
 
 def hardened(target: Target, config: AttackConfig, *, rounds: int, refit: Refit) -> tuple[Curve, ...]:
-    """A curve of T3 for the monitor as it is, and one for each round of fitting it anew.
+    """A curve of T3 for the monitor as it is, and one for each round of fitting it anew; each beside no attack at all.
 
     Args:
         refit: a monitor with its threshold, fitted on the prefixes found so far.
@@ -33,7 +33,7 @@ def hardened(target: Target, config: AttackConfig, *, rounds: int, refit: Refit)
     found = []
     for number in range(rounds + 1):
         one, prefix = curve("T3", target, replace(config, seed=config.seed + number), {})
-        found.append(one)
+        found.append(replace(one, alone=unattacked(target)))
         prefixes.append(prefix)
         if number < rounds:
             monitor, threshold = refit(prefixes)

@@ -49,6 +49,8 @@ class Curve:
     """How other monitors, each at its own frozen threshold, fare with the last prefix."""
     untouched: dict[str, Look] = field(default_factory=dict)
     """How they fare without any."""
+    alone: Look | None = None
+    """How the monitor itself fares without any, where it was fitted anew and may have lost what it caught."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
