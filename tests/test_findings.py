@@ -119,3 +119,8 @@ def test_the_area_is_the_share_of_pairs_in_order():
     area, (low, high) = area_under_curve(np.arange(5.0) + 10, np.arange(5.0))
     assert (area, high) == (1.0, 1.0)
     assert low < 0.7, "five of each are no proof"
+
+
+def test_groups_weigh_alike_in_the_order_in_which_they_come():
+    found = findings.group_means(np.array([5.0, 1.0, 1.0, 4.0]), ["b", "a", "a", "a"])
+    assert found.tolist() == [5.0, 2.0]

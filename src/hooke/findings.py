@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from numpy import ndarray
 
 Interval = tuple[float, float]
@@ -120,6 +120,12 @@ def estimate(
     array = np.asarray(values, dtype=np.float64)
     interval = bootstrap_interval(array, generator=generator, statistic=statistic)
     return Estimate(value=float(statistic(array[None])[0]), interval=interval)
+
+
+def group_means(values: Shaped[ndarray, " n"], groups: Sequence[str]) -> Float[ndarray, " group"]:
+    """The mean of each group, in the order in which they come first: units that may be resampled whole."""
+    own = np.asarray(groups)
+    return np.array([np.asarray(values, dtype=np.float64)[own == one].mean() for one in dict.fromkeys(groups)])
 
 
 def estimate_ratio(

@@ -11,7 +11,7 @@ from hooke.directions.refusal import (
     added,
     choose,
     divergences,
-    next_log_probabilities,
+    log_probabilities_after,
     refusal_scores,
     taken_out,
 )
@@ -97,13 +97,13 @@ def test_taking_out_leaves_nothing_along_the_direction(specimen: Specimen):
 def test_scores_are_log_odds_and_divergences_are_zero_without_an_edit(specimen: Specimen):
     model = specimen.model
     tokens = model.tokenize(list(specimen.prompts))
-    log_p = next_log_probabilities(model, tokens)
+    log_p = log_probabilities_after(model, tokens)
     p = log_p[:, sorry(model)].exp().sum(-1).double()
     expected = torch.log(p / (1 - p))
     sure = expected.abs() < 10
     assert torch.allclose(refusal_scores(log_p, sorry(model)).double()[sure], expected[sure], atol=1e-3)
     assert float(divergences(log_p, log_p).abs().max()) == 0
-    after = next_log_probabilities(model, tokens, added(chosen(model).tried[0].site, specimen.directions[0].vector))
+    after = log_probabilities_after(model, tokens, added(chosen(model).tried[0].site, specimen.directions[0].vector))
     assert float(divergences(log_p, after).max()) > 1
 
 

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from hooke.directions.bench import everywhere
 from hooke.directions.recipe import Recipe, RecipeEdit
 from hooke.directions.response import DoseResponse
 from hooke.directions.steer import dose_response, recipe_response
 from hooke.directions.steer_config import SteerConfig
 from hooke.directions.sweep import Prepared
 from hooke.errors import BadConfig, ShapeMismatch
+from hooke.models.edits import everywhere
 from hooke.models.model import Model
 from hooke.sites import Site
 from hooke.text.windows import WindowConfig, Windows, windows

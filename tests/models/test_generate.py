@@ -6,7 +6,15 @@ import torch
 from hooke.errors import BadConfig, BadRequest, PromptTooLong, ShapeMismatch
 from hooke.lab import Lab
 from hooke.models.edits import Add, Cap, Clamp, Edit, Patch, Project, Splice
-from hooke.models.generate import Sampling, choose, conversation, conversation_tokens, generate_tokens, next_logits
+from hooke.models.generate import (
+    Sampling,
+    choose,
+    conversation,
+    conversation_tokens,
+    generate_tokens,
+    next_logits,
+    said_rows,
+)
 from hooke.models.load import load
 from hooke.models.model import Model, Tokens
 from hooke.models.scope import Given, Schedule
@@ -202,3 +210,9 @@ def test_scoped_edits_of_a_batch_are_those_of_each_text(model: Model) -> None:
     for row, length in enumerate(lengths.tolist()):
         alone = logits_of(model, model.tokenize(ids[row, :length]), said[row : row + 1], SCOPED)
         assert torch.allclose(together[row], alone[0], atol=1e-4), row
+
+
+def test_a_row_says_nothing_behind_its_end():
+    is_open = ((True, True), (True, False), (False, False))
+    steps = [(torch.tensor([at, 10 + at]), torch.tensor(one)) for at, one in enumerate(is_open)]
+    assert said_rows(steps, 2) == [[0, 1], [10]]

@@ -123,3 +123,9 @@ def test_some_logits_are_those_of_all(architecture: str):
     chosen = torch.tensor([9, 0, 127, 64])
     with torch.no_grad():
         torch.testing.assert_close(model.unembed(stream, chosen), model.unembed(stream)[:, chosen])
+
+
+def test_rows_of_unequal_length_are_padded_on_the_right():
+    tokens = Tokens.of([[7, 8, 9], torch.tensor([4])])
+    assert tokens.ids.tolist() == [[7, 8, 9], [4, 0, 0]]
+    assert tokens.mask.tolist() == [[True] * 3, [True, False, False]]

@@ -6,7 +6,8 @@ import torch
 from hooke.errors import ShapeMismatch, UnknownSite
 from hooke.models import split
 from hooke.models.architectures import relative_error
-from hooke.models.edits import Patch
+from hooke.models.edits import Add, Patch
+from hooke.models.model import Tokens
 from hooke.models.split import split_run
 from hooke.sites import Site
 from tests.models.tiny import ARCHITECTURES, tiny_model
@@ -85,3 +86,17 @@ def test_a_value_of_another_shape_is_refused():
     run = split_run(tiny_model(), IDS, Site("mlp_out", 1))
     with pytest.raises(ShapeMismatch):
         run.final_after(run.value[:, :3])
+
+
+def test_a_vector_is_added_at_all_tokens_but_the_first_and_each_prompts_last_token_is_predicted_from():
+    model, site = tiny_model(), Site("resid_post", 0)
+    tokens = Tokens.of([[1, 5, 9, 4], [1, 8]])
+    run, step = split_run(model, tokens, site), torch.ones(model.d_model)
+    logits = model.run(tokens, edits=[Add(site=str(site), vector=step, positions="1:")]).logits
+    assert logits is not None
+    expected = logits[[0, 1], [3, 1]].log_softmax(-1)
+    found = split.next_log_probabilities(run, split.steered(run, step))
+    assert relative_error(found, expected) < 1e-5
+    plain = model.run(tokens).logits
+    assert plain is not None
+    assert relative_error(found, plain[[0, 1], [3, 1]].log_softmax(-1)) > 1e-3

@@ -9,7 +9,7 @@ from hooke.models.split import split_run
 from hooke.sites import Site
 from hooke.specimens import build
 from hooke.studies.changes import Added
-from hooke.studies.opinion_effects import Asked, Ordinary, asked, by_topic, chat_tokens, furthest, told
+from hooke.studies.opinion_effects import Asked, Ordinary, asked, chat_tokens, furthest, told
 from hooke.text.stated_opinions import DIRECT, QUESTIONS, WORDINGS
 
 
@@ -25,7 +25,6 @@ def test_gaps_are_differences_of_log_probabilities():
 
 def test_topics_weigh_alike_and_are_what_is_counted():
     values, topics = np.array([1.0, 1.0, 1.0, 5.0]), ["a", "a", "a", "b"]
-    assert by_topic(values, topics).tolist() == [1.0, 5.0]
     found = told("", values, -values, "", topics, 0)
     assert (found.value, found.control, found.n) == (3.0, -3.0, 2)
     assert "4 questions of 2 topics" in found.method

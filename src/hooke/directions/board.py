@@ -26,7 +26,7 @@ from hooke.directions.token_rows import TokenRows, read_rows
 from hooke.errors import BadRequest, UnknownName, did_you_mean
 from hooke.findings import Estimate, Interval, area_under_curve, estimate
 from hooke.models.edits import Add, Edit
-from hooke.models.generate import Sampling, conversation_tokens, generate_tokens
+from hooke.models.generate import Sampling, conversation_tokens, generate_tokens, said_rows
 from hooke.models.model import Model, Tokens
 from hooke.progress import track
 from hooke.sites import Site
@@ -140,11 +140,9 @@ class _Speaking:
             conversation_tokens(self.model, [{"role": "user", "content": INSTRUCTIONS[at][0] + more}]).ids[0]
             for at in asked
         ]
-        said: list[list[int]] = [[] for _ in prompts]
-        for ids, is_open in generate_tokens(self.model, _padded(prompts), edits, self.max_tokens, Sampling(), None):
-            for row, token, still in zip(said, ids.tolist(), is_open.tolist(), strict=True):
-                if still:
-                    row.append(token)
+        tokens = Tokens.of(prompts, self.model.device)
+        steps = generate_tokens(self.model, tokens, edits, self.max_tokens, Sampling(), None)
+        said = said_rows(steps, len(prompts))
         texts = [str(self.model.tokenizer.decode(row, skip_special_tokens=True)) for row in said]
         surprise = self._surprise([INSTRUCTIONS[at][0] for at in asked], said)
         return [
@@ -156,7 +154,7 @@ class _Speaking:
         """Mean cross-entropy of each answer behind its plain instruction, without edits."""
         prompts = [conversation_tokens(self.model, [{"role": "user", "content": one}]).ids[0] for one in asked]
         new = [torch.tensor(row, dtype=torch.int64, device=self.model.device) for row in said]
-        whole = _padded([torch.cat(one) for one in zip(prompts, new, strict=True)])
+        whole = Tokens.of([torch.cat(one) for one in zip(prompts, new, strict=True)], self.model.device)
         logits = self.model.run(whole).logits
         assert logits is not None
         found = []
@@ -164,12 +162,6 @@ class _Speaking:
             predicted = logits[row, len(prompt) - 1 : len(prompt) - 1 + len(own)].float()
             found.append(float(torch.nn.functional.cross_entropy(predicted, own)) if len(own) else float("inf"))
         return found
-
-
-def _padded(rows: Sequence[Tensor]) -> Tokens:
-    ids = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
-    lengths = torch.tensor([len(row) for row in rows], device=ids.device)
-    return Tokens(ids, torch.arange(ids.shape[1], device=ids.device)[None] < lengths[:, None])
 
 
 def _halves() -> tuple[list[int], list[int]]:

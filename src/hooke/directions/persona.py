@@ -22,7 +22,7 @@ from hooke.directions.traits import Trait
 from hooke.errors import BadConfig, BadRequest
 from hooke.findings import Estimate, Finding, area_under_curve, bootstrap_interval
 from hooke.models.edits import Add, Edit
-from hooke.models.generate import Sampling, conversation_tokens, generate_tokens
+from hooke.models.generate import Sampling, conversation_tokens, generate_tokens, said_rows
 from hooke.models.model import Model, Tokens
 from hooke.progress import track
 from hooke.sites import Site
@@ -193,7 +193,7 @@ def _answers(
     for start in track(range(0, len(asked), _BATCH), f"answers, {trait.name}", unit="batches"):
         batch = asked[start : start + _BATCH]
         said = _generated(model, [ids for *_, ids in batch], (), config, generator)
-        whole = _padded([torch.cat([ids, new]) for (*_, ids), new in zip(batch, said, strict=True)])
+        whole = Tokens.of([torch.cat([ids, new]) for (*_, ids), new in zip(batch, said, strict=True)], model.device)
         run = model.run(whole, capture=sites, logits=False)
         for at, ((side, question, ids), new) in enumerate(zip(batch, said, strict=True)):
             answer = _text(model, new)
@@ -209,19 +209,9 @@ def _answers(
 def _generated(
     model: Model, prompts: Sequence[Tensor], edits: Sequence[Edit], config: PersonaConfig, generator: torch.Generator
 ) -> list[Tensor]:
-    rows: list[list[int]] = [[] for _ in prompts]
-    sampling = Sampling(temperature=config.temperature)
-    for ids, is_open in generate_tokens(model, _padded(prompts), edits, config.max_tokens, sampling, generator):
-        for row, one, still in zip(rows, ids.tolist(), is_open.tolist(), strict=True):
-            if still:
-                row.append(one)
-    return [torch.tensor(row, dtype=torch.int64, device=model.device) for row in rows]
-
-
-def _padded(rows: Sequence[Tensor]) -> Tokens:
-    ids = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
-    lengths = torch.tensor([len(row) for row in rows], device=ids.device)
-    return Tokens(ids, torch.arange(ids.shape[1], device=ids.device)[None] < lengths[:, None])
+    tokens, sampling = Tokens.of(prompts, model.device), Sampling(temperature=config.temperature)
+    said = said_rows(generate_tokens(model, tokens, edits, config.max_tokens, sampling, generator), len(prompts))
+    return [torch.tensor(row, dtype=torch.int64, device=model.device) for row in said]
 
 
 def _text(model: Model, ids: Tensor) -> str:

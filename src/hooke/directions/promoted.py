@@ -28,8 +28,8 @@ def promoted_tokens(
 ) -> list[int]:
     """The tokens whose mean log-probability after the selection prompts rises most by these edits.
 
-    They are chosen on other prompts than those that are steered, as in `hooke.directions.bench`. Empty where the edits
-    change nothing there, because they act on new tokens only, or where the model has no tokenizer.
+    They are chosen on other prompts than those that are steered, as in `hooke.directions.dose_bench`. Empty where the
+    edits change nothing there, because they act on new tokens only, or where the model has no tokenizer.
     """
     if model.tokenizer is None or not edits:
         return []

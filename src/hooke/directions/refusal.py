@@ -108,10 +108,10 @@ def choose(
         )
     sites = [Site("resid_pre", layer) for layer in (layers or range(model.n_layers))]
     harmful, harmless = validation
-    unedited = next_log_probabilities(model, harmless)
+    unedited = log_probabilities_after(model, harmless)
     differences = _differences(model, fit, sites, n_places)
     rises = [
-        float(refusal_scores(next_log_probabilities(model, harmless, added(site, vector)), refusing).mean())
+        float(refusal_scores(log_probabilities_after(model, harmless, added(site, vector)), refusing).mean())
         for site, _, vector in track(differences, "refusal directions, added", unit="tried")
     ]
     # What does not make the model refuse cannot pass, so that most candidates cost one run of three.
@@ -126,12 +126,12 @@ def choose(
                 site=site,
                 place=place,
                 vector=vector,
-                left=float(refusal_scores(next_log_probabilities(model, harmful, without), refusing).mean()),
-                kl=float(divergences(unedited, next_log_probabilities(model, harmless, without)).mean()),
+                left=float(refusal_scores(log_probabilities_after(model, harmful, without), refusing).mean()),
+                kl=float(divergences(unedited, log_probabilities_after(model, harmless, without)).mean()),
                 added=rises[at],
             )
         )
-    before = float(refusal_scores(next_log_probabilities(model, harmful), refusing).mean())
+    before = float(refusal_scores(log_probabilities_after(model, harmful), refusing).mean())
     tried = tuple(sorted(found, key=lambda one: one.left))
     return Choice(tried=tried, n_candidates=len(differences), before=before, n_layers=model.n_layers)
 
@@ -161,7 +161,7 @@ def added(site: Site, vector: Float[Tensor, " d_model"]) -> list[Edit]:
     return [Add(site=str(site), vector=vector)]
 
 
-def next_log_probabilities(model: Model, prompts: Tokens, edits: Sequence[Edit] = ()) -> Float[Tensor, "prompt vocab"]:
+def log_probabilities_after(model: Model, prompts: Tokens, edits: Sequence[Edit] = ()) -> Float[Tensor, "prompt vocab"]:
     """Log-probabilities of the token after each prompt."""
     run = model.run(prompts, edits=edits, capture=["logits"], positions=[-1])
     return run["logits"][:, 0].float().log_softmax(-1).cpu()

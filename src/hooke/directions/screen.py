@@ -7,11 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooke.directions.bench import next_log_probabilities, steered
 from hooke.directions.prompts import SELECTION
 from hooke.errors import BadRequest
 from hooke.models.model import Model
-from hooke.models.split import split_run
+from hooke.models.split import next_log_probabilities, split_run, steered
 from hooke.progress import track
 from hooke.sites import Site
 

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from hooke.directions.bench import Bench, Treatment, targets_of
 from hooke.directions.controls import random_edits, random_like
+from hooke.directions.dose_bench import DoseBench, Treatment, targets_of
 from hooke.directions.response import Arm, Dose, DoseResponse, judge
 from hooke.directions.steer_config import SteerConfig
 from hooke.directions.sweep import Prepared
@@ -64,7 +64,7 @@ def dose_response(
     generator = np.random.default_rng([config.seed, zlib.crc32(name.encode())])
     step = unit * direction.detach().to(model.device).float()
     steps = {name: step} | {arm: random_like(step, generator=generator) for arm in _control_names(config)}
-    bench = Bench.open(model, site, text, config)
+    bench = DoseBench.open(model, site, text, config)
     treatments = [Treatment(name=arm, edits=_adding(site, one), step=one) for arm, one in steps.items()]
     return _drained(
         _respond(bench, treatments, generator, site=str(site), unit=float(unit), norm=float(step.norm()), of=text_name),
@@ -114,7 +114,7 @@ def recipe_steps(
     treatments = [Treatment(name=name, edits=prepared.edits)]
     for number, arm in enumerate(_control_names(config)):
         treatments.append(Treatment(name=arm, edits=lambda strength, number=number: random(number, strength)))
-    bench = Bench.open(model, last, text, config, dictionaries)
+    bench = DoseBench.open(model, last, text, config, dictionaries)
     where = ", ".join(map(str, sites))
     yield from _respond(bench, treatments, np.random.default_rng(seed), site=where, unit=None, norm=None, of=text_name)
 
@@ -136,7 +136,7 @@ def _drained(steps: Iterator[DoseResponse | None], arms: Sequence[object], confi
 
 
 def _respond(
-    bench: Bench,
+    bench: DoseBench,
     treatments: Sequence[Treatment],
     generator: np.random.Generator,
     *,

@@ -21,14 +21,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from hooke.dictionaries import Dictionary
-from hooke.directions.bench import steered, window_losses
 from hooke.directions.controls import random_like
+from hooke.directions.dose_bench import window_losses
 from hooke.errors import BadConfig, BadRequest
 from hooke.evaluate.concept_features import Candidate
 from hooke.evaluate.concept_groups import split_groups
 from hooke.findings import Estimate, Finding, estimate, estimate_ratio
 from hooke.models.model import Model
-from hooke.models.split import SplitRun, split_run
+from hooke.models.split import SplitRun, split_run, steered
 from hooke.progress import track
 from hooke.text.concepts import Labelled
 from hooke.text.windows import Windows

@@ -313,3 +313,8 @@ def dictionaries_of(edits: Iterable[Edit]) -> set[str]:
             elif isinstance(value, str) and item.name in ("feature", "vector", "direction"):
                 names.add(parse_feature(value).dictionary)
     return {name for name in names if name}
+
+
+def everywhere(edits: Sequence[Edit]) -> tuple[Edit, ...]:
+    """The edits without phase and plan, as if every token were one of theirs: a text that is read has no new tokens."""
+    return tuple(replace(edit, when="all", schedule=None) for edit in edits)

@@ -75,12 +75,7 @@ def generate(
                 "Only one prompt can be streamed.", f"Found {len(tokens.ids)}.", "Give one, or do not stream."
             )
         return _stream_text(model, steps)
-    rows: list[list[int]] = [[] for _ in tokens.ids]
-    for ids, is_open in steps:
-        for row, token, still in zip(rows, ids.tolist(), is_open.tolist(), strict=True):
-            if still:
-                row.append(token)
-    texts = [str(model.tokenizer.decode(row, skip_special_tokens=True)) for row in rows]
+    texts = [str(model.tokenizer.decode(row, skip_special_tokens=True)) for row in said_rows(steps, len(tokens.ids))]
     is_single = isinstance(prompt, str) or (isinstance(prompt, Tensor) and prompt.ndim == 1)
     return texts[0] if is_single else texts
 
@@ -95,11 +90,7 @@ def chat_tokens(model: Model, prompt: Prompts) -> Tokens:
         raise BadRequest(f"{model.name} cannot chat.", "The prompt is not text.", "Leave chat out.")
     texts = [prompt] if isinstance(prompt, str) else list(prompt)
     rows = [conversation(model, [{"role": "user", "content": text}]) for text in texts]
-    ids = [model.tokenizer(row, add_special_tokens=False)["input_ids"] for row in rows]
-    length = max(len(row) for row in ids)
-    padded = torch.tensor([row + [0] * (length - len(row)) for row in ids])
-    mask = torch.tensor([[True] * len(row) + [False] * (length - len(row)) for row in ids])
-    return Tokens(padded.to(model.device), mask.to(model.device))
+    return Tokens.of([model.tokenizer(row, add_special_tokens=False)["input_ids"] for row in rows], model.device)
 
 
 def conversation(model: Model, messages: Sequence[Mapping[str, str]]) -> str:
@@ -165,6 +156,15 @@ def chosen_tokens(
         if not bool(is_open.any()):
             return
         yield new, is_open
+
+
+def said_rows(steps: Iterable[tuple[Int[Tensor, " batch"], Bool[Tensor, " batch"]]], n_rows: int) -> list[list[int]]:
+    """What each row says in all steps of `generate_tokens`, up to its end."""
+    said: list[list[int]] = [[] for _ in range(n_rows)]
+    for new, is_open in steps:
+        for row, token, still in zip(said, new.tolist(), is_open.tolist(), strict=True):
+            row.extend([token] * still)
+    return said
 
 
 def next_logits(

@@ -32,6 +32,15 @@ class Tokens:
     mask: Bool[Tensor, "batch pos"]
     """False on padding."""
 
+    @staticmethod
+    def of(rows: Sequence[Sequence[int] | Int[Tensor, " _pos"]], device: torch.device | str = "cpu") -> "Tokens":
+        """Rows of ids, one or more, as a batch."""
+        ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
+        mask = torch.zeros_like(ids, dtype=torch.bool)
+        for at, row in enumerate(rows):
+            ids[at, : len(row)], mask[at, : len(row)] = torch.as_tensor(row), True
+        return Tokens(ids.to(device), mask.to(device))
+
     @property
     def lengths(self) -> Int[Tensor, " batch"]:
         """Number of tokens of each prompt."""
@@ -222,11 +231,7 @@ class Model:
                 f"{self.name} has {self.d_vocab} tokens.",
                 "Use its own tokenizer.",
             )
-        ids = torch.zeros(len(rows), length, dtype=torch.int64)
-        mask = torch.zeros(len(rows), length, dtype=torch.bool)
-        for at, row in enumerate(rows):
-            ids[at, : len(row)], mask[at, : len(row)] = row, True
-        return Tokens(ids.to(self.device), mask.to(self.device))
+        return Tokens.of(rows, self.device)
 
     def run(
         self,

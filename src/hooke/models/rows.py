@@ -10,7 +10,7 @@ from torch import Tensor
 from hooke.dictionaries import Dictionary
 from hooke.models.apply import compile_edits
 from hooke.models.edits import Edit
-from hooke.models.generate import Sampling, chosen_tokens, compiled_logits
+from hooke.models.generate import Sampling, chosen_tokens, compiled_logits, said_rows
 from hooke.models.hooks import CompiledEdit, Moment
 from hooke.models.model import Model, Tokens
 from hooke.sites import Site
@@ -47,12 +47,8 @@ def greedy_rows(
     Raises:
         UnknownSite, UnsupportedModel, UnknownName, ShapeMismatch: see `compile_edits`.
     """
-    said: list[list[int]] = [[] for _ in rows]
     steps = compiled_logits(model, tokens, compile_rows(model, rows, dictionaries))
-    for new, is_open in chosen_tokens(model, tokens, steps, max_tokens, Sampling(), None):
-        for row, token, still in zip(said, new.tolist(), is_open.tolist(), strict=True):
-            row.extend([token] * still)
-    return said
+    return said_rows(chosen_tokens(model, tokens, steps, max_tokens, Sampling(), None), len(rows))
 
 
 def _on_rows(edit: CompiledEdit, places: list[int]) -> CompiledEdit:

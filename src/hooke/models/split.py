@@ -88,3 +88,18 @@ def can_call_again(model: Model) -> bool:
         has_all = len(again.calls) == model.n_layers - 1
         _CAN_CALL_AGAIN[model] = has_all and relative_error(found, expected) <= tolerance(model.dtype)
     return _CAN_CALL_AGAIN[model]
+
+
+def steered(run: SplitRun, added: Float[Tensor, "*batch width"]) -> Float[Tensor, "_ pos d_model"]:
+    """The last residual stream with a vector added at the site, one for all prompts or one for each."""
+    chosen = run.tokens.mask.clone()
+    chosen[:, 0] = False
+    step = chosen[..., None] * added.to(run.value).reshape(-1, 1, added.shape[-1])
+    return run.final_after(run.value + step.view_as(run.value))
+
+
+def next_log_probabilities(run: SplitRun, final: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "prompt vocab"]:
+    """Log-probabilities of the token after each prompt."""
+    rows = torch.arange(len(final), device=final.device)
+    with torch.no_grad():
+        return run.model.unembed(final[rows, run.tokens.lengths - 1]).float().log_softmax(-1).cpu()

@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -176,17 +175,10 @@ def read_rows(
     order = sorted(range(len(texts)), key=lambda at: len(tokens[at][0]))
     for start in track(range(0, len(order), _BATCH), name, unit="batches"):
         batch = order[start : start + _BATCH]
-        run = model.run(_padded(model, [tokens[at][0] for at in batch]), capture=sites, logits=False)
+        run = model.run(Tokens.of([tokens[at][0] for at in batch], model.device), capture=sites, logits=False)
         for row, at in enumerate(batch):
             n = len(tokens[at][0])
             yield at, {site: run[site][row, :n].flatten(1).float() for site in sites}, tokens[at][1]
-
-
-def _padded(model: Model, rows: Sequence[list[int]]) -> Tokens:
-    length = max(map(len, rows))
-    ids = torch.tensor([row + [0] * (length - len(row)) for row in rows])
-    mask = torch.tensor([[True] * len(row) + [False] * (length - len(row)) for row in rows])
-    return Tokens(ids.to(model.device), mask.to(model.device))
 
 
 def score_texts(

@@ -9,11 +9,11 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from hooke.directions.bench import next_log_probabilities
-from hooke.findings import Estimate, Finding, estimate
+from hooke.directions.typical_norm import HELD_OUT
+from hooke.findings import Estimate, Finding, estimate, group_means
 from hooke.models.generate import conversation
 from hooke.models.model import Model, Tokens
-from hooke.models.split import SplitRun, split_run
+from hooke.models.split import SplitRun, next_log_probabilities, split_run
 from hooke.sites import Site
 from hooke.studies.changes import Change
 from hooke.text.corpora import open_corpus
@@ -22,7 +22,6 @@ from hooke.text.windows import WindowConfig, windows
 
 ENDING = "\nAnswer:"
 SYSTEM = "Answer with one word."
-ORDINARY = "default/wiki-en:heldout"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,21 +77,15 @@ def plain_tokens(model: Model, texts: Sequence[str]) -> Tokens:
 def chat_tokens(model: Model, texts: Sequence[str]) -> Tokens:
     """Messages in the chat template; the assistant's turn begins with "Answer:", so that a word comes next."""
     said = [[{"role": "system", "content": SYSTEM}, {"role": "user", "content": one}] for one in texts]
-    ids = [
-        torch.tensor(model.tokenizer(f"{conversation(model, one)}Answer:", add_special_tokens=False)["input_ids"])
-        for one in said
-    ]
-    lengths = torch.tensor([len(one) for one in ids])
-    padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
-    mask = torch.arange(padded.shape[1])[None] < lengths[:, None]
-    return Tokens(padded.to(model.device), mask.to(model.device))
+    begun = [f"{conversation(model, one)}Answer:" for one in said]
+    return Tokens.of([model.tokenizer(one, add_special_tokens=False)["input_ids"] for one in begun], model.device)
 
 
 class Ordinary:
     """Ordinary text read up to a site, and what the model predicts on it."""
 
     def __init__(self, model: Model, site: Site) -> None:
-        self.text = next(windows(open_corpus(ORDINARY), model.tokenizer, WindowConfig(context=64, batch=6)))
+        self.text = next(windows(open_corpus(HELD_OUT), model.tokenizer, WindowConfig(context=64, batch=6)))
         self.run = split_run(model, self.text.tokens, site)
         self._own = self._predicted(self.run.final)
 
@@ -110,15 +103,9 @@ class Ordinary:
             return self.run.model.unembed(final[:, 1:]).float().log_softmax(-1)
 
 
-def by_topic(values: ndarray, topics: Sequence[str]) -> Float[ndarray, " topic"]:
-    """The mean of each topic's questions."""
-    values = np.asarray(values, dtype=np.float64)
-    return np.array([values[np.array(topics) == one].mean() for one in dict.fromkeys(topics)])
-
-
 def over_topics(values: ndarray, topics: Sequence[str], seed: int) -> Estimate:
     """The mean over topics, which are resampled whole."""
-    return estimate(by_topic(values, topics), generator=np.random.default_rng(seed))
+    return estimate(group_means(values, topics), generator=np.random.default_rng(seed))
 
 
 def in_words(one: Estimate, digits: int = 2, sign: str = "+") -> str:

@@ -19,13 +19,13 @@ from hooke.directions.refusal import (
     added,
     choose,
     divergences,
-    next_log_probabilities,
+    log_probabilities_after,
     refusal_scores,
     taken_out,
 )
-from hooke.findings import Finding, Interval, bootstrap_interval, share_interval
+from hooke.findings import Finding, Interval, bootstrap_interval, group_means, share_interval
 from hooke.models.edits import Edit
-from hooke.models.generate import Sampling, conversation_tokens, generate_tokens
+from hooke.models.generate import Sampling, conversation_tokens, generate_tokens, said_rows
 from hooke.models.model import Model, Tokens
 from hooke.sites import Site
 from hooke.specimens import build
@@ -122,9 +122,7 @@ def real_sets(model: Model, system: str = "") -> Sets:
 def _conversations(model: Model, texts: Sequence[str], system: str) -> Tokens:
     told = [{"role": "system", "content": system}] if system else []
     rows = [conversation_tokens(model, [*told, {"role": "user", "content": text}]).ids[0] for text in texts]
-    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    lengths = torch.tensor([len(row) for row in rows], device=ids.device)
-    return Tokens(ids, torch.arange(ids.shape[1], device=ids.device)[None] < lengths[:, None])
+    return Tokens.of(rows, model.device)
 
 
 def shared_ending(sets: Sets) -> int:
@@ -193,16 +191,16 @@ def tried(
     random = [random_like(chosen.vector, generator=draw) for _ in range(_N_RANDOM)]
 
     def scores(prompts: Tokens, edits: Sequence[Edit] = ()) -> np.ndarray:
-        return refusal_scores(next_log_probabilities(model, prompts, edits), refusing).double().numpy()
+        return refusal_scores(log_probabilities_after(model, prompts, edits), refusing).double().numpy()
 
     every = (chosen.vector, *random)
-    before, before_harmless, unedited = scores(harmful), scores(harmless), next_log_probabilities(model, harmless)
+    before, before_harmless, unedited = scores(harmful), scores(harmless), log_probabilities_after(model, harmless)
     topics, topics_harmless = sets.groups
-    out = [_by_topic(scores(harmful, taken_out(model, one)) - before, topics) for one in every]
-    put = [_by_topic(scores(harmless, added(chosen.site, one)) - before_harmless, topics_harmless) for one in every]
+    out = [group_means(scores(harmful, taken_out(model, one)) - before, topics) for one in every]
+    put = [group_means(scores(harmless, added(chosen.site, one)) - before_harmless, topics_harmless) for one in every]
     strayed = [
-        _by_topic(
-            divergences(unedited, next_log_probabilities(model, harmless, taken_out(model, one))).double().numpy(),
+        group_means(
+            divergences(unedited, log_probabilities_after(model, harmless, taken_out(model, one))).double().numpy(),
             topics_harmless,
         )
         for one in every
@@ -215,10 +213,6 @@ def tried(
         _finding(f"{name}: taken out, KL on harmless requests, nats", strayed, max, seed),
         *_said(model, name, sets, chosen.vector, random[0], chosen.site, seed),
     ]  # fmt: skip
-
-
-def _by_topic(values: np.ndarray, topics: Sequence[str]) -> np.ndarray:
-    return np.array([values[np.array(topics) == one].mean() for one in dict.fromkeys(topics)])
 
 
 def _finding(claim: str, arms: Sequence[np.ndarray], most: Callable[..., np.ndarray], seed: int) -> Finding:
@@ -239,7 +233,7 @@ def _finding(claim: str, arms: Sequence[np.ndarray], most: Callable[..., np.ndar
 
 def behaves(model: Model, name: str, sets: Sets, refusing: Sequence[int], *, seed: int = 0) -> list[Finding]:
     """How often a model refuses what it ought to, beside harmless requests, without any edit: by both judges."""
-    begins = [refusal_scores(next_log_probabilities(model, one), refusing) > 0 for one in sets.every]
+    begins = [refusal_scores(log_probabilities_after(model, one), refusing) > 0 for one in sets.every]
     says = [torch.tensor(refuses(model, one)) for one in sets.every]
     judged = (
         ("begins as a refusal with more than even odds", begins, "odds of the first tokens of refusals"),
@@ -309,11 +303,7 @@ def _said(model: Model, name: str, sets: Sets, vector: Tensor, random: Tensor, s
 
 def refuses(model: Model, prompts: Tokens, edits: Sequence[Edit] = ()) -> list[bool]:
     """Whether each answer has refusing words."""
-    rows: list[list[int]] = [[] for _ in prompts.ids]
-    for ids, is_open in generate_tokens(model, prompts, edits, _N_NEW, Sampling(), None):
-        for row, token, still in zip(rows, ids.tolist(), is_open.tolist(), strict=True):
-            if still:
-                row.append(token)
+    rows = said_rows(generate_tokens(model, prompts, edits, _N_NEW, Sampling(), None), len(prompts.ids))
     texts = [str(model.tokenizer.decode(row, skip_special_tokens=True)).lower().replace("’", "'") for row in rows]
     return [any(word in text for word in SAID) for text in texts]
 

@@ -1,14 +1,11 @@
 """Beside an alert: the features at the token, read from the text that the log kept, and alerts that ran alike."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from hooke.lab import Lab
-from hooke.monitors.alerts import AlertBook
 from hooke.monitors.audit_log import AuditLog
 from hooke.server.live_monitors import LiveMonitors
 from tests.server.test_live_monitors import verdict
@@ -16,16 +13,6 @@ from tests.server.tiny_server import Microscope
 
 TEXT = "The bridge over the river was built of iron."
 LOGGED = verdict("loud", 3.0, "act") | {"action": "log"}
-
-
-@pytest.fixture
-def live(microscope: Microscope, tmp_path: Path) -> Iterator[LiveMonitors]:
-    """What the server hears, anew for each test, with a book of its own."""
-    state, book = microscope.app.state, AlertBook(Lab(tmp_path))
-    before = state.alerts, state.live
-    state.alerts, state.live = book, LiveMonitors("", book.put, book.standing)
-    yield state.live
-    state.alerts, state.live = before
 
 
 def heard(live: LiveMonitors, name: str, one: dict[str, Any], scores: list[float] | None = None) -> None:

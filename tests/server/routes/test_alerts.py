@@ -1,31 +1,18 @@
 """Alerts over HTTP: kept, reviewed, and a live stream that says when nothing is monitored."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from hooke.lab import Lab
-from hooke.monitors.alerts import AlertBook
 from hooke.monitors.audit_log import AuditLog
 from hooke.server.live_monitors import LiveMonitors
 from hooke.server.routes.alerts import LiveMessage, follow_live
 from tests.server.loops import awaited
 from tests.server.test_live_monitors import NOTHING, verdict
 from tests.server.tiny_server import Microscope
-
-
-@pytest.fixture
-def live(microscope: Microscope, tmp_path: Path) -> Iterator[LiveMonitors]:
-    """What the server hears, anew for each test, with a book of its own."""
-    state, book = microscope.app.state, AlertBook(Lab(tmp_path))
-    before = state.alerts, state.live
-    state.alerts, state.live = book, LiveMonitors("", book.put, book.standing)
-    yield state.live
-    state.alerts, state.live = before
 
 
 def ended(name: str, *verdicts: dict[str, Any]) -> dict[str, Any]:

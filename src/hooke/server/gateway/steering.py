@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 import torch
 
 from hooke.dictionaries import Dictionary, load_dictionary
-from hooke.directions.bench import everywhere
 from hooke.directions.recipe import Recipe, bind, find_recipe
 from hooke.directions.relative_dose import relative_change
 from hooke.errors import BadConfig, UnknownName
 from hooke.features.query import Index
 from hooke.lab import Lab
 from hooke.models.apply import compile_edits
-from hooke.models.edits import Edit
+from hooke.models.edits import Edit, everywhere
 from hooke.models.model import Model
 from hooke.server.gateway.batch import require_sites
 from hooke.sites import FeatureName

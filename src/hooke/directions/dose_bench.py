@@ -15,10 +15,10 @@ from hooke.directions.relative_dose import relative_change
 from hooke.directions.response import Dose, PromotedToken
 from hooke.directions.steer_config import SteerConfig
 from hooke.findings import Estimate, estimate, share_interval
-from hooke.models.edits import Edit
+from hooke.models.edits import Edit, everywhere
 from hooke.models.model import Model, Tokens
 from hooke.models.rows import greedy_rows
-from hooke.models.split import SplitRun, split_run
+from hooke.models.split import SplitRun, next_log_probabilities, split_run, steered
 from hooke.sites import Site
 from hooke.text.windows import Windows
 
@@ -36,7 +36,7 @@ class Treatment:
 
 
 @dataclass(frozen=True)
-class Bench:
+class DoseBench:
     """The unedited runs that every dose is compared with."""
 
     model: Model
@@ -63,14 +63,14 @@ class Bench:
         text: Windows,
         config: SteerConfig,
         dictionaries: Mapping[str, Dictionary] | None = None,
-    ) -> "Bench":
+    ) -> "DoseBench":
         """The unedited runs."""
         selection = split_run(model, list(config.selection), site)
         measurement = split_run(model, list(config.measurement), site)
         windows = split_run(model, text.tokens, site)
         counted = text.counted.to(windows.value.device)
         predictions = tuple(_predictions(windows, windows.final, text))
-        bare = Bench(
+        bare = DoseBench(
             model,
             config,
             text,
@@ -209,26 +209,6 @@ class Bench:
         return torch.stack(losses), np.array(divergences)
 
 
-def everywhere(edits: Sequence[Edit]) -> tuple[Edit, ...]:
-    """The edits without phase and plan, as if every token were one of theirs: a text that is read has no new tokens."""
-    return tuple(replace(edit, when="all", schedule=None) for edit in edits)
-
-
-def steered(run: SplitRun, added: Float[Tensor, "*batch width"]) -> Float[Tensor, "_ pos d_model"]:
-    """The last residual stream with a vector added at the site, one for all prompts or one for each."""
-    chosen = run.tokens.mask.clone()
-    chosen[:, 0] = False
-    step = chosen[..., None] * added.to(run.value).reshape(-1, 1, added.shape[-1])
-    return run.final_after(run.value + step.view_as(run.value))
-
-
-def next_log_probabilities(run: SplitRun, final: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "prompt vocab"]:
-    """Log-probabilities of the token after each prompt."""
-    rows = torch.arange(len(final), device=final.device)
-    with torch.no_grad():
-        return run.model.unembed(final[rows, run.tokens.lengths - 1]).float().log_softmax(-1).cpu()
-
-
 def _mass(probabilities: Float[Tensor, "prompt vocab"], tokens: Sequence[int]) -> Float[np.ndarray, " prompt"]:
     return probabilities[:, list(tokens)].sum(-1).double().numpy()
 
@@ -242,14 +222,7 @@ def targets_of(text: Windows) -> Tensor:
 
 def window_losses(run: SplitRun, final: Float[Tensor, "window pos d_model"], text: Windows) -> Float[Tensor, " window"]:
     """Mean cross-entropy of the tokens of each window, in nats."""
-    targets = targets_of(text)
-    found = []
-    for row in range(len(final)):
-        predicted = targets[row, 1:].to(final.device)
-        with torch.no_grad():
-            logits = run.model.unembed(final[row, :-1][predicted]).float()
-        found.append(functional.cross_entropy(logits, run.tokens.ids[row, 1:][predicted]).double().cpu())
-    return torch.stack(found)
+    return torch.stack([_loss(run, row, own, text) for row, own in enumerate(_predictions(run, final, text))])
 
 
 def _perplexity(losses: Float[Tensor, " window"], generator: np.random.Generator) -> Estimate:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hooke.directions.bench import Bench, Treatment
+from hooke.directions.dose_bench import DoseBench, Treatment
 from hooke.directions.measures import distinct_pairs
 from hooke.directions.response import Dose
 from hooke.directions.steer_config import SteerConfig
@@ -33,8 +33,8 @@ def text(model: Model) -> Windows:
 
 
 @pytest.fixture(scope="module")
-def bench(model: Model, text: Windows) -> Bench:
-    return Bench.open(model, SITE, text, CONFIG)
+def bench(model: Model, text: Windows) -> DoseBench:
+    return DoseBench.open(model, SITE, text, CONFIG)
 
 
 def edit_of(model: Model, strength: float) -> Add:
@@ -53,7 +53,7 @@ def ids_of(model: Model, text: str) -> list[int]:
     return model.tokenizer.convert_tokens_to_ids(text.split())
 
 
-def measured(bench: Bench, model: Model, strength: float, *, is_quick: bool = True) -> Dose:
+def measured(bench: DoseBench, model: Model, strength: float, *, is_quick: bool = True) -> Dose:
     token = model.tokenizer.convert_tokens_to_ids("Ġbridge")
     chosen = treatment(model, is_quick=is_quick)
     (said,) = bench.continued([chosen.edits(strength)])
@@ -61,7 +61,7 @@ def measured(bench: Bench, model: Model, strength: float, *, is_quick: bool = Tr
 
 
 @pytest.mark.parametrize("is_quick", [True, False])
-def test_the_divergence_is_that_of_the_two_models(bench: Bench, model: Model, text: Windows, is_quick: bool):
+def test_the_divergence_is_that_of_the_two_models(bench: DoseBench, model: Model, text: Windows, is_quick: bool):
     own = model.run(text.tokens, edits=[edit_of(model, 1.0)]).logits.log_softmax(-1)
     base = model.run(text.tokens).logits.log_softmax(-1)
     kl = (own.exp() * (own - base)).sum(-1)[:, :-1]
@@ -71,7 +71,7 @@ def test_the_divergence_is_that_of_the_two_models(bench: Bench, model: Model, te
     assert measured(bench, model, 1.0, is_quick=is_quick).kl.value == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_wrong_way_is_down_for_a_dose_up_and_up_for_a_dose_down(bench: Bench, model: Model):
+def test_the_wrong_way_is_down_for_a_dose_up_and_up_for_a_dose_down(bench: DoseBench, model: Model):
     assert measured(bench, model, 1.0).wrong_way.value == 0
     against = measured(bench, model, -1.0)
     assert against.gain.value < 0
@@ -85,7 +85,7 @@ def test_the_wrong_way_is_down_for_a_dose_up_and_up_for_a_dose_down(bench: Bench
     assert wrong.interval == share_interval(1.0, 3)
 
 
-def test_continuations_are_the_steered_models_and_their_pairs_are_counted(bench: Bench, model: Model):
+def test_continuations_are_the_steered_models_and_their_pairs_are_counted(bench: DoseBench, model: Model):
     dose = measured(bench, model, 3.0)
     prompts = [CONFIG.prompt, *CONFIG.measurement[:2]]
     said = model.generate(prompts, edits=[edit_of(model, 3.0)], max_tokens=4)
@@ -96,7 +96,7 @@ def test_continuations_are_the_steered_models_and_their_pairs_are_counted(bench:
     assert dose.distinct_change.value == pytest.approx(pairs[0] - pairs[1])
 
 
-def test_the_dose_is_told_beside_the_streams_length(bench: Bench, model: Model, text: Windows):
+def test_the_dose_is_told_beside_the_streams_length(bench: DoseBench, model: Model, text: Windows):
     rows = model.run(text.tokens, capture=[SITE])[SITE][text.counted]
     for is_quick in (True, False):
         expected = 2.0 * 4.0 / float(rows.norm(dim=-1).median())
