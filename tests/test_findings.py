@@ -99,7 +99,9 @@ def test_the_interval_of_a_share_is_that_of_the_tables():
     assert share_interval(0.8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-3)
     low, high = share_interval(1.0, 10)
     assert low == pytest.approx(0.7225, abs=1e-3)
-    assert high == pytest.approx(1)
+    assert [share_interval(1.0, n)[1] for n in (10, 20, 58)] == [1.0] * 3
+    assert [share_interval(0.0, n)[0] for n in (3, 5, 10)] == [0.0] * 3
+    assert high == 1.0
     assert share_interval(0.0, 0) == (0.0, 1.0)
 
 

@@ -88,7 +88,9 @@ def share_interval(share: float, n: int) -> Interval:
     z = 1.959964
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (max(0.0, float(middle - half)), min(1.0, float(middle + half)))
+    # At the ends the formula gives the ends themselves, but for rounding that would be shown.
+    low, high = max(0.0, float(middle - half)), min(1.0, float(middle + half))
+    return (0.0 if share == 0 else low, 1.0 if share == 1 else high)
 
 
 def balanced_interval(recall: float, n_positive: int, specificity: float, n_negative: int) -> Interval:

@@ -1,0 +1,1 @@
+import{Q as e,St as t,X as n,Y as r,ct as i,ft as a,xt as o}from"./index-6XalgEh_.js";import{n as s}from"./labels.svelte-BVnK1hxC.js";var c=e(`<span class="quiet tiny trust svelte-1tevq52"> </span>`);function l(e,l){t(l,!0);var u=c(),d=a(u,!0);i(e=>r(d,e),[()=>s(l.dictionary,l.feature)]),n(e,u),o()}export{l as t};

@@ -1,1 +1,0 @@
-import{at as e,gt as t,lt as n,ot as r,vt as i}from"./index-CqcQK8WI.js";var a=class{#e=i();constructor(e,i){t(this.#e,r(e)),n(()=>{let n=e(),r=window.setTimeout(()=>t(this.#e,n),i);return()=>window.clearTimeout(r)})}get value(){return e(this.#e)}};export{a as t};

@@ -1,0 +1,1 @@
+import{at as e,gt as t,lt as n,ot as r,vt as i}from"./index-6XalgEh_.js";var a=class{#e=i();constructor(e,i){t(this.#e,r(e)),n(()=>{let n=e(),r=window.setTimeout(()=>t(this.#e,n),i);return()=>window.clearTimeout(r)})}get value(){return e(this.#e)}};export{a as t};
